@@ -1,0 +1,7 @@
+module bulkhead.dev/plugins/pipedrive
+
+go 1.26
+
+require bulkhead.dev/sdk v0.0.0
+
+replace bulkhead.dev/sdk => ../../sdk
