@@ -1,0 +1,16 @@
+// Package telemetry makes the host's logger and its metrics. It knows what is counted, not why.
+package telemetry
+
+import (
+	"io"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// NewLogger returns the host's root logger. Level is one of hclog's names; format is "json" or "text".
+func NewLogger(w io.Writer, level, format string) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "host", Level: hclog.LevelFromString(level), Output: w,
+		JSONFormat: format == "json", IndependentLevels: true,
+	})
+}
