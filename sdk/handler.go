@@ -29,8 +29,8 @@ type handler struct {
 
 // Handle wraps a function that does a job. T is the type of its payload: the JSON Schema that the host checks is
 // derived from it. A field is optional when it is a pointer or has omitempty or omitzero in its tag; members that T
-// does not know are allowed, and a json.RawMessage takes anything. []byte and json.RawMessage as T take the body as it
-// is. The fields of a form are decoded as the members of an object; a field of a struct, map or raw type is read as the
+// does not know are allowed, and a json.RawMessage takes anything. As T itself json.RawMessage takes any JSON, and []byte whatever
+// body comes. The fields of a form are decoded as the members of an object; a field of a struct, map or raw type is read as the
 // JSON that the form carries in it.
 func Handle[T any](fn func(ctx context.Context, job *Job, in T) error) Handler {
 	return Handler{&handler{

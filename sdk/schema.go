@@ -28,27 +28,23 @@ func payloadSchema(t reflect.Type) ([]byte, error) {
 	if t == nil || t.Kind() == reflect.Interface || t == reflect.TypeFor[[]byte]() || t == reflect.TypeFor[json.RawMessage]() {
 		return nil, nil
 	}
-	schema, err := reflectSchema(t, true)
+	schema, err := reflectSchema(t)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(schema)
 }
 
-// reflectSchema derives the schema of t and corrects it by what Go's decoder does with null and with fields left out.
-// open says whether objects may have members that t does not know.
-func reflectSchema(t reflect.Type, open bool) (schema *jsonschema.Schema, err error) {
-	defer func() {
-		// The library panics on a type that JSON can't hold, such as a channel.
-		if p := recover(); p != nil {
-			schema, err = nil, fmt.Errorf("%s has no JSON Schema: %v", t, p)
-		}
-	}()
+// reflectSchema derives the schema of a payload and corrects it by what Go's decoder does with null and with fields left
+// out.
+func reflectSchema(t reflect.Type) (*jsonschema.Schema, error) {
 	names := naming{}
-	r := &jsonschema.Reflector{
-		Anonymous: true, AllowAdditionalProperties: open, ExpandedStruct: true, Namer: names.of, Mapper: mapped,
+	schema, err := reflected(t, &jsonschema.Reflector{
+		Anonymous: true, AllowAdditionalProperties: true, ExpandedStruct: true, Namer: names.of, Mapper: mapped,
+	})
+	if err != nil {
+		return nil, err
 	}
-	schema = r.ReflectFromType(t)
 	c := corrector{seen: map[*jsonschema.Schema]bool{}, definitions: schema.Definitions}
 	c.correct(schema, t)
 	for typ, name := range names {
@@ -65,6 +61,29 @@ func reflectSchema(t reflect.Type, open bool) (schema *jsonschema.Schema, err er
 		schema = &jsonschema.Schema{Version: jsonschema.Version, Ref: reference(name), Definitions: definitions}
 	}
 	return schema, nil
+}
+
+// inlinedSchema derives the schema of a value inside the settings: no member is required there, none may be unknown, and
+// there are no references, for they could not reach the root from inside.
+func inlinedSchema(t reflect.Type) (*jsonschema.Schema, error) {
+	schema, err := reflected(t, &jsonschema.Reflector{
+		Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true, Mapper: mapped,
+	})
+	if err != nil {
+		return nil, err
+	}
+	schema.Version = ""
+	return schema, nil
+}
+
+// reflected guards against the library, which panics on a type that JSON can't hold, such as a channel.
+func reflected(t reflect.Type, r *jsonschema.Reflector) (schema *jsonschema.Schema, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			schema, err = nil, fmt.Errorf("%s has no JSON Schema: %v", t, p)
+		}
+	}()
+	return r.ReflectFromType(t), nil
 }
 
 // naming gives each Go type a name of its own that can stand in a reference: two packages may use the same one, and the

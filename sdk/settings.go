@@ -189,12 +189,11 @@ func settingsObject(list []setting) (*jsonschema.Schema, error) {
 		for _, value := range s.enum {
 			property.Enum = append(property.Enum, value)
 		}
-		if s.required {
+		if s.needed() {
 			o.Required = append(o.Required, s.name)
-			if property.Type == "string" {
-				property.MinLength = new(uint64)
-				*property.MinLength = 1
-			}
+		}
+		if s.required && property.Type == "string" {
+			property.MinLength = new(uint64(1))
 		}
 		o.Properties.Set(s.name, property)
 	}
@@ -213,36 +212,49 @@ func (s *setting) schema() (*jsonschema.Schema, error) {
 		}
 		return p, nil
 	}
-	p, err := reflectSchema(t, false)
+	if at := taggedWithin(t); at != "" {
+		return nil, fmt.Errorf("the tags of %s have no effect inside a list or map", at)
+	}
+	p, err := inlinedSchema(t)
 	if err != nil {
 		return nil, err
 	}
-	if len(p.Definitions) > 0 {
-		if p, err = inlined(t); err != nil {
-			return nil, err
-		}
-	}
-	p.Version = ""
-	if s.hasFallback {
-		p.Default = s.typedFallback(p.Type)
+	switch {
+	case !s.hasFallback:
+	case p.Type == "string":
+		p.Default = s.fallback
+	default: // number, integer, boolean, and the JSON of lists and objects
+		p.Default = json.RawMessage(s.fallback)
 	}
 	return p, nil
 }
 
-// typedFallback is the default in the type that the schema names.
-func (s *setting) typedFallback(kind string) any {
-	switch kind {
-	case "string":
-		return s.fallback
-	default: // number, integer, boolean, and JSON of lists and objects
-		return json.RawMessage(s.fallback)
+// taggedWithin answers a field that stands in a list or map and has a tag which is not read there, or nothing.
+func taggedWithin(t reflect.Type) string {
+	switch t = deref(t); t.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		return taggedWithin(t.Elem())
+	case reflect.Struct:
+		if isLeaf(t) || mapped(t) != nil {
+			return ""
+		}
+		for _, f := range fieldsOf(t) {
+			for _, key := range []string{"setting", "default", "enum"} {
+				if _, ok := f.tag.Lookup(key); ok {
+					return t.String() + "." + f.name
+				}
+			}
+			if at := taggedWithin(f.typ); at != "" {
+				return at
+			}
+		}
 	}
+	return ""
 }
 
-// inlined is the schema of t without references, which could not reach the root from inside the settings' object.
-func inlined(t reflect.Type) (*jsonschema.Schema, error) {
-	r := &jsonschema.Reflector{Anonymous: true, DoNotReference: true, Mapper: mapped}
-	return r.ReflectFromType(t), nil
+// needed says whether the settings are incomplete without this one.
+func (s *setting) needed() bool {
+	return s.required || slices.ContainsFunc(s.nested, func(in setting) bool { return in.needed() })
 }
 
 // decodeSettings reads the settings object into the struct that into points to. Faults are SettingErrors, joined.
