@@ -1,0 +1,38 @@
+// Command peopleforce is the plugin for PeopleForce: hires become facts for other domains, and people may ask who is
+// out today.
+package main
+
+import (
+	"time"
+
+	"bulkhead.dev/sdk"
+)
+
+func main() {
+	sdk.Serve(domain())
+}
+
+// domain is all that the host will do for this plugin.
+func domain() *sdk.Domain {
+	p := &plugin{now: time.Now}
+	whoIsOut := sdk.Answer(p.whoIsOut)
+	return &sdk.Domain{
+		Name: "peopleforce", Version: "0.1.0",
+		Configure: sdk.Configure(p.configure),
+		Policy:    sdk.Policy{Concurrency: 8, Timeout: time.Minute, MaxAttempts: 8, Backoff: time.Second, MaxBackoff: 10 * time.Minute},
+		Facts:     []string{factHired},
+		Routes: []sdk.Route{
+			{
+				Path: "events", Job: "peopleforce.event", Verify: sdk.PeopleForce("webhook_secret"),
+				// Deliveries have no id of their own; the same person may start twice, on another day.
+				Dedup: []sdk.Source{
+					sdk.Pointer("/action"), sdk.Pointer("/data/id"), sdk.Pointer("/data/meta/updated_at"),
+					sdk.Pointer("/data/attributes/hired_on"), sdk.Pointer("/data/attributes/termination_effective_date"),
+				},
+				Order: "/data/id", Handle: sdk.Handle(p.onEvent),
+			},
+			{Path: "who-is-out", Sync: true, Job: "peopleforce.who-is-out", Handle: whoIsOut},
+			{Method: "GET", Path: "who-is-out", Sync: true, Job: "peopleforce.who-is-out.get", Handle: whoIsOut},
+		},
+	}
+}
