@@ -12,7 +12,6 @@ import (
 
 	"bulkhead.dev/sdk/internal/conformance"
 	"bulkhead.dev/sdk/internal/disposition"
-	"bulkhead.dev/sdk/internal/runctx"
 	"bulkhead.dev/sdk/pluginv1"
 
 	"github.com/hashicorp/go-hclog"
@@ -30,8 +29,8 @@ type handler struct {
 // Handle wraps a function that does a job. T is the type of its payload: the JSON Schema that the host checks is
 // derived from it. A field is optional when it is a pointer or has omitempty or omitzero in its tag; members that T
 // does not know are allowed, and a json.RawMessage takes anything. As T itself json.RawMessage takes any JSON, and []byte whatever
-// body comes. The fields of a form are decoded as the members of an object; a field of a struct, map or raw type is read as the
-// JSON that the form carries in it.
+// body comes. The fields of a form, and of the query of a GET, are the members of an object. They are texts: where the Go
+// field is none, the text is read as JSON, a number as well as the whole object that some vendors put into one field.
 func Handle[T any](fn func(ctx context.Context, job *Job, in T) error) Handler {
 	return Handler{&handler{
 		payload: reflect.TypeFor[T](),
@@ -105,7 +104,8 @@ func (d *Domain) configure(ctx context.Context, req *pluginv1.ConfigureRequest, 
 }
 
 // run does one attempt. It always answers: a panic, a payload that does not fit and an unknown type are outcomes too.
-// ctx ends when the host cancels the run, the lease ends or the process stops.
+// ctx carries a runctx.Run and ends with the run's deadline, a cancel, the lease or the process: that is the worker's
+// matter.
 func (d *Domain) run(ctx context.Context, run *pluginv1.Run) (out *pluginv1.Outcome) {
 	token, jobType := run.GetToken(), run.GetJob().GetType()
 	built, err := d.assemble()
@@ -113,7 +113,7 @@ func (d *Domain) run(ctx context.Context, run *pluginv1.Run) (out *pluginv1.Outc
 		return postponed(token, fmt.Errorf("the plugin's manifest is at fault: %w", err))
 	}
 	host, log := d.configured()
-	h, facts := built.handlers[jobType], d.Facts
+	h, facts := built.handlers[jobType].handler, d.Facts
 	switch {
 	case strings.HasPrefix(jobType, conformance.Prefix) && os.Getenv(conformance.Env) != "":
 		// The suite knows no settings of the plugin, so the reserved jobs need none.
@@ -125,13 +125,8 @@ func (d *Domain) run(ctx context.Context, run *pluginv1.Run) (out *pluginv1.Outc
 		return rejected(token, fmt.Errorf("the plugin has no handler for jobs of type %q", jobType))
 	}
 
-	ctx = d.enter(ctx, run)
-	if deadline := run.GetDeadline(); deadline != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.AsTime())
-		defer cancel()
-	}
 	job := newJob(run, facts, log)
+	job.texts = built.handlers[jobType].texts
 	defer func() {
 		if p := recover(); p != nil {
 			job.Log.Error("the handler panicked", "type", job.Type, "attempt", job.Attempt,
@@ -148,14 +143,6 @@ func (d *Domain) run(ctx context.Context, run *pluginv1.Run) (out *pluginv1.Outc
 		return failed(ctx, token, err)
 	}
 	return succeeded(token, result, emits)
-}
-
-// enter puts into ctx what the SDK's clients must know of the run. The runtime has put Live there.
-func (d *Domain) enter(ctx context.Context, run *pluginv1.Run) context.Context {
-	rc, _ := runctx.From(ctx)
-	rc.Token, rc.Job = run.GetToken(), run.GetJob().GetId()
-	rc.Request, rc.Traceparent = run.GetJob().GetRequestId(), run.GetJob().GetTraceparent()
-	return runctx.With(ctx, rc)
 }
 
 // configured answers the host, nil while there is none, and a logger in any case.

@@ -60,6 +60,7 @@ type Job struct {
 
 	mu     sync.Mutex
 	facts  []string // that may be emitted
+	texts  bool     // Data is, or was, a form or a query
 	emits  []*pluginv1.Emit
 	faults []error
 }

@@ -16,9 +16,15 @@ import (
 // assembly is what is made of a Domain once: the manifest that the host gets and the table of handlers.
 type assembly struct {
 	manifest *pluginv1.Manifest
-	handlers map[string]*handler // by job type
+	handlers map[string]entry // by job type
 	faults   []error
 	settings []setting
+}
+
+// entry is one line of the table of handlers.
+type entry struct {
+	*handler
+	texts bool // a form or a query: the members of its object are texts
 }
 
 // manifest answers what the host is told of the plugin, or everything that is wrong with the Domain. It is built once.
@@ -36,7 +42,7 @@ func (d *Domain) assemble() (*assembly, error) {
 }
 
 func (d *Domain) build() (*assembly, error) {
-	a := &assembly{handlers: map[string]*handler{}}
+	a := &assembly{handlers: map[string]entry{}}
 	m := &pluginv1.Manifest{
 		Name: d.Name, Version: d.Version, MinHostVersion: d.MinHostVersion, Facts: slices.Clone(d.Facts),
 		Policy: d.Policy.proto(), Features: wire.Features(),
@@ -82,13 +88,11 @@ func (a *assembly) route(at, domain string, r *Route) *pluginv1.Route {
 		m.Verification = r.Verify.recipe()
 		a.keys(at, r.Verify)
 	}
-	if h := a.handler(at, m.GetJobType(), r.Handle); h != nil {
+	if h := a.handler(at, m.GetJobType(), r.Handle, r.texts()); h != nil {
 		if r.Sync && !h.answers {
 			a.fault("%s: the caller of a synchronous route waits for a result: make its handler with Answer", at)
 		}
-		if r.carriesJSON() {
-			m.Schema = a.schema(at, h)
-		}
+		m.Schema = a.schema(at, h, r.texts())
 	}
 	return m
 }
@@ -100,27 +104,32 @@ func (a *assembly) subscription(at, domain string, s *Subscription) *pluginv1.Su
 	if m.GetJobType() == "" {
 		m.JobType = domain + "." + s.Fact
 	}
-	if h := a.handler(at, m.GetJobType(), s.Handle); h != nil {
-		m.Schema = a.schema(at, h)
+	if h := a.handler(at, m.GetJobType(), s.Handle, false); h != nil {
+		m.Schema = a.schema(at, h, false)
 	}
 	return m
 }
 
 // handler enters h into the table. Several routes may share a job type, but then they share the handler too.
-func (a *assembly) handler(at, jobType string, h Handler) *handler {
+func (a *assembly) handler(at, jobType string, h Handler, texts bool) *handler {
 	if h.handler == nil {
 		a.fault("%s: has no handler: make one with Handle or Answer", at)
 		return nil
 	}
-	if known, ok := a.handlers[jobType]; ok && known != h.handler {
+	known, ok := a.handlers[jobType]
+	if ok && known.handler != h.handler {
 		a.fault("%s: the job type %q has another handler already: give it another Job, or share one Handler value", at, jobType)
 	}
-	a.handlers[jobType] = h.handler
+	a.handlers[jobType] = entry{handler: h.handler, texts: texts || known.texts}
 	return h.handler
 }
 
-func (a *assembly) schema(at string, h *handler) []byte {
-	schema, err := payloadSchema(h.payload)
+func (a *assembly) schema(at string, h *handler, texts bool) []byte {
+	derive := payloadSchema
+	if texts {
+		derive = textSchema
+	}
+	schema, err := derive(h.payload)
 	if err != nil {
 		a.fault("%s: payload: %w", at, err)
 	}

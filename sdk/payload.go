@@ -27,31 +27,34 @@ func decodePayload(job *Job, in any) error {
 	if len(job.Data) == 0 { // a request without a body
 		return nil
 	}
-	media := mediaJSON
-	if job.ContentType != "" {
-		parsed, _, err := mime.ParseMediaType(job.ContentType)
-		if err != nil {
-			return misfit(job, fmt.Errorf("content type %q: %w", job.ContentType, err))
-		}
-		media = parsed
-	}
+	media, err := mediaOf(job.ContentType)
 	switch {
-	case isJSON(media):
-		if err := json.Unmarshal(job.Data, in); err != nil {
-			return misfit(job, pointed(err))
-		}
+	case err != nil:
 	case media == mediaForm:
-		if err := decodeForm(job.Data, in); err != nil {
-			return misfit(job, pointed(err))
-		}
+		err = decodeForm(job.Data, in)
+	case !isJSON(media):
+		err = fmt.Errorf("content type %s is neither JSON nor a form: take []byte", media)
+	case job.texts:
+		err = decodeTexts(job.Data, in)
 	default:
-		return misfit(job, fmt.Errorf("content type %s is neither JSON nor a form: take []byte", media))
+		err = json.Unmarshal(job.Data, in)
+	}
+	if err != nil {
+		return Reject(fmt.Errorf("the payload does not fit the handler of %s: %w", job.Type, pointed(err)))
 	}
 	return nil
 }
 
-func misfit(job *Job, err error) error {
-	return Reject(fmt.Errorf("the payload does not fit the handler of %s: %w", job.Type, err))
+// mediaOf is the media type without its parameters; none at all is JSON, as facts are.
+func mediaOf(contentType string) (string, error) {
+	if contentType == "" {
+		return mediaJSON, nil
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return "", fmt.Errorf("content type %q: %w", contentType, err)
+	}
+	return media, nil
 }
 
 func isJSON(media string) bool { return media == mediaJSON || strings.HasSuffix(media, "+json") }
@@ -79,8 +82,7 @@ func pointerOf(path string) string {
 	return "/" + strings.ReplaceAll(path, ".", "/")
 }
 
-// decodeForm reads a form as a JSON object whose members are strings. Where the Go field wants something else, its text
-// is taken as the JSON that it may be: a number, or the whole object that some vendors put into one field.
+// decodeForm reads a form that comes as it was sent.
 func decodeForm(body []byte, in any) error {
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -90,16 +92,39 @@ func decodeForm(body []byte, in any) error {
 		*v = values
 		return nil
 	}
-	types := map[string]reflect.Type{}
-	if t := reflect.TypeOf(in).Elem(); t.Kind() == reflect.Struct {
-		for _, f := range fieldsOf(t) {
-			types[f.name] = f.typ
+	types := memberTypes(in)
+	object := make(map[string]any, len(values))
+	for name, texts := range values {
+		object[name] = textValue(texts, types[name])
+	}
+	return recode(object, in)
+}
+
+// decodeTexts reads what the host has made of a form or a query: an object whose members are texts or lists of them.
+func decodeTexts(body []byte, in any) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return err
+	}
+	if v, ok := in.(*url.Values); ok {
+		*v = url.Values{}
+		for name, raw := range members {
+			(*v)[name], _ = textsOf(raw)
+		}
+		return nil
+	}
+	types := memberTypes(in)
+	object := make(map[string]any, len(members))
+	for name, raw := range members {
+		object[name] = raw
+		if texts, ok := textsOf(raw); ok {
+			object[name] = textValue(texts, types[name])
 		}
 	}
-	object := map[string]any{}
-	for name, texts := range values {
-		object[name] = formValue(texts, types[name])
-	}
+	return recode(object, in)
+}
+
+func recode(object map[string]any, in any) error {
 	raw, err := json.Marshal(object)
 	if err != nil {
 		return err
@@ -107,20 +132,40 @@ func decodeForm(body []byte, in any) error {
 	return json.Unmarshal(raw, in)
 }
 
-func formValue(texts []string, t reflect.Type) any {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
+// textsOf is a text, or a list of texts; false: something else.
+func textsOf(raw json.RawMessage) ([]string, bool) {
+	if text, ok := textOf(raw); ok {
+		return []string{text}, true
 	}
+	var texts []string
+	if json.Unmarshal(raw, &texts) != nil || len(texts) == 0 {
+		return nil, false
+	}
+	return texts, true
+}
+
+// memberTypes are the types of the members that the struct in points to has; none for other types.
+func memberTypes(in any) map[string]reflect.Type {
+	types := map[string]reflect.Type{}
+	if t := reflect.TypeOf(in).Elem(); t.Kind() == reflect.Struct {
+		for _, f := range fieldsOf(t) {
+			types[f.name] = deref(f.typ)
+		}
+	}
+	return types
+}
+
+// textValue is what stands in JSON for texts of one member, which goes into a field of type t (nil: unknown).
+func textValue(texts []string, t reflect.Type) any {
 	switch {
-	case t == nil && len(texts) > 1, t != nil && t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String:
+	case t == nil && len(texts) == 1:
+		return texts[0]
+	case t == nil, t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String:
 		return texts
-	case t == nil, t.Kind() == reflect.String, isText(t):
+	case t.Kind() == reflect.String, t.Kind() == reflect.Interface, isText(t), !json.Valid([]byte(texts[0])):
 		return texts[0]
 	}
-	if json.Valid([]byte(texts[0])) {
-		return json.RawMessage(texts[0])
-	}
-	return texts[0]
+	return json.RawMessage(texts[0])
 }
 
 // isText says whether encoding/json reads t from a string by the type's own method.

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ type Route struct {
 	Bulk bool
 	// Job is the type of the job that a call becomes; empty: the domain's name and the path, with dots for slashes.
 	Job string
-	// ContentTypes are the accepted media types, without parameters; empty: application/json.
+	// ContentTypes are the accepted media types, without parameters; empty: application/json. The handler of a form
+	// gets an object of texts. A GET has no body: its query is the payload.
 	ContentTypes []string
 	// Verify says how the host proves that a call comes from the vendor; nil only on a sync route: its callers are
 	// people and programs that log in by the host's own means.
@@ -142,18 +144,12 @@ func (r *Route) contentTypes() []string {
 	return types
 }
 
-// carriesJSON says whether the body that the host validates is JSON: only then a schema means something.
-func (r *Route) carriesJSON() bool {
-	switch r.method() {
-	case http.MethodGet, http.MethodHead, http.MethodDelete:
-		return false
+// texts says whether the payload may come as a form or as a query, which the host hands on as an object of texts.
+func (r *Route) texts() bool {
+	if r.method() == http.MethodGet || r.method() == http.MethodHead {
+		return true
 	}
-	for _, t := range r.contentTypes() {
-		if !isJSON(t) {
-			return false
-		}
-	}
-	return true
+	return slices.ContainsFunc(r.contentTypes(), func(t string) bool { return !isJSON(t) })
 }
 
 func (r *Route) headers() []string {

@@ -22,15 +22,35 @@ import (
 //     takes a string.
 //   - The tags jsonschema and jsonschema_description of github.com/invopop/jsonschema say more (enum, minLength ...).
 func payloadSchema(t reflect.Type) ([]byte, error) {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t == nil || t.Kind() == reflect.Interface || t == reflect.TypeFor[[]byte]() || t == reflect.TypeFor[json.RawMessage]() {
+	if t = deref(t); t.Kind() == reflect.Interface || t == reflect.TypeFor[[]byte]() || t == reflect.TypeFor[json.RawMessage]() {
 		return nil, nil
 	}
 	schema, err := reflectSchema(t)
 	if err != nil {
 		return nil, err
+	}
+	return json.Marshal(schema)
+}
+
+// textSchema derives the schema of a payload that comes as an object of texts, from a form or a query: the members that
+// are required, and what Go takes as text. The rest is seen when the text is read.
+func textSchema(t reflect.Type) ([]byte, error) {
+	t = deref(t)
+	if t.Kind() != reflect.Struct || mapped(t) != nil || hasSchema(t) {
+		return nil, nil
+	}
+	schema, err := reflectSchema(t)
+	if err != nil {
+		return nil, err
+	}
+	if name, ok := strings.CutPrefix(schema.Ref, reference("")); ok {
+		schema = schema.Definitions[name]
+	}
+	schema.Version, schema.Definitions = jsonschema.Version, nil
+	for _, f := range fieldsOf(t) {
+		if inner := deref(f.typ); hasSchema(inner) || inner.Kind() != reflect.String && !isText(inner) {
+			schema.Properties.Set(f.name, &jsonschema.Schema{})
+		}
 	}
 	return json.Marshal(schema)
 }

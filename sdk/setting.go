@@ -121,7 +121,7 @@ func shape(t reflect.Type) string {
 
 // textOf is the content of a JSON string, or any other value as it is written.
 func textOf(raw json.RawMessage) (text string, isString bool) {
-	if err := json.Unmarshal(raw, &text); err == nil {
+	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
 		return text, true
 	}
 	return string(raw), false
