@@ -7,7 +7,7 @@ export GOFLAGS := -buildvcs=false -trimpath
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := plugins
-.PHONY: help plugins examples test lint generate fresh contract linked vuln cross bench fuzz check clean
+.PHONY: help plugins examples test lint generate fresh contract linked vuln cross outside bench fuzz check clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ examples: ## Build bin/examples/*
 test: plugins examples ## Run all tests with the race detector (installs redis-server when it is missing)
 	@scripts/test.sh
 
-lint: ## Check format, code, contract, import arrows, linked packages and dependencies
+lint: ## Check format, code, contract, import arrows, dependencies and docs
 	@scripts/lint.sh
 
 generate: ## Generate sdk/pluginv1 from the contract
@@ -43,13 +43,16 @@ vuln: ## Look for known vulnerabilities, where their database can be reached
 cross: ## Compile for linux and darwin on amd64 and arm64
 	@scripts/cross.sh
 
+outside: ## Build a plugin outside this repository, as README.md says
+	@scripts/outside.sh
+
 bench: ## Run the benchmarks (BENCH=regexp, COUNT=n)
 	@scripts/bench.sh
 
 fuzz: ## Fuzz each target for a while (FUZZTIME=20s, FUZZ=regexp)
 	@scripts/fuzz.sh
 
-check: ## All that CI asks: lint, vuln, cross, fresh, test
+check: ## All that CI asks: lint, vuln, cross, fresh, outside, test
 	@scripts/check.sh
 
 clean: ## Remove what was built

@@ -18,6 +18,7 @@ step lint scripts/lint.sh
 step vuln scripts/vuln.sh
 step cross scripts/cross.sh
 step fresh scripts/generate.sh --check
+step outside scripts/outside.sh
 
 printf '\n== before the tests\n'
 printf '   %s\n' "${summary[@]}"

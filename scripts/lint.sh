@@ -35,6 +35,7 @@ step "vendors' names" scripts/names.sh
 step arrows scripts/arrows.sh
 step dependencies scripts/dependencies.sh
 step "linked packages" scripts/linked.sh
+step docs scripts/docs.sh
 step scripts shell
 step code code
 
