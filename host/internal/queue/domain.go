@@ -2,138 +2,209 @@ package queue
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 )
 
 // DomainOptions says how this node reads one domain. Zero fields take the stated default.
 type DomainOptions struct {
-	// Reserve is the number of slots that only the lane "now" gets; 0: none.
+	// Reserve is the number of free slots that only the lane "now" gets; 0: none.
 	Reserve int
 	// MaxStarts is how often one entry is started before it is a dead letter; 0: 20.
 	MaxStarts int
-	// Router says which jobs an emitted fact becomes; nil: emitted facts are dropped.
+	// Router says which jobs an emitted fact becomes; nil: the facts stay in the outbox for another node.
 	Router Router
 	// Cancel is called when a run should end: its job was cancelled, or another node has taken it. It must not block.
 	Cancel func(token, reason string)
 }
 
-// Domain reads and settles the jobs of one instance on this node. Run must be running for Read to give anything.
-type Domain struct {
-	q *Queue
-}
-
-// Domain makes the reader of one instance. One a node and instance.
-func (q *Queue) Domain(instance string, opts DomainOptions) (*Domain, error) {
-	return q.domain(instance, opts)
-}
-
-// Run beats, watches the other nodes, lets due jobs in and relays emitted facts, until ctx ends. Then it hands back
-// the jobs that this node owns and does not run, so that another node begins them at once. Returns nil.
-func (d *Domain) Run(ctx context.Context) error { return d.run(ctx) }
-
-// Read waits for work, at most a fraction of the lease, and returns up to free runs, which have thereby begun. No
-// run and no error: nothing came. An error is worth a log line and a short wait, no more. One caller at a time.
-func (d *Domain) Read(ctx context.Context, free int) ([]Delivery, error) { return d.read(ctx, free) }
-
-// Settle ends a run and reports whether it was this run that ended: false when another node has taken the job, and
-// then nothing was written. It joins the group that is just being sent and tries again until ctx ends; after an error
-// the run may be begun again. ErrUnknownRun for a token that is not running here.
-func (d *Domain) Settle(ctx context.Context, s Settlement) (won bool, err error) {
-	return d.settle(ctx, s)
-}
-
-// Lease returns how long this node's runs may go on without another word from here; never negative. It is raised by
-// every beat that Redis took.
-func (d *Domain) Lease() time.Duration { return d.lease() }
-
-// Delivery is one run of one job, which has begun.
-type Delivery struct {
-	ID   string
-	Lane Lane
-	// Attempt is the number of this attempt; it begins with 1.
-	Attempt int
-	// Starts is how often the job was started in all, this time among them.
-	Starts int
-	// Deaths is how often a process died while it ran this job alone.
-	Deaths int
-	// Suspect says that a process died while it ran this job: it must run alone now.
-	Suspect bool
-	// Reply says that a caller waits.
-	Reply     bool
-	RequestID string
-	// Expires is zero when the job does not expire.
-	Expires  time.Time
-	Envelope []byte
-
-	token string
-}
-
-// Token names this run. No other run of any job on any node has the same.
-func (d Delivery) Token() string { return d.token }
-
-// Kind says how a run ended.
-type Kind uint8
-
-// Kinds of settlement.
 const (
-	// Done: the job has ended well.
-	Done Kind = iota + 1
-	// Later: the job runs again after a while.
-	Later
-	// Dead: the job becomes a dead letter.
-	Dead
-	// Interrupted: the run has no outcome; the job begins again, at no cost. See Died and Alone.
-	Interrupted
-	// Cancelled: the run was ended because its job was cancelled. A job that nobody cancelled is treated as Interrupted.
-	Cancelled
+	defaultMaxStarts = 20
+	aloneDeaths      = 2
+	maxNotes         = 1024
+	noteFor          = 10 * time.Second
 )
 
-// Settlement ends a run.
-type Settlement struct {
-	// Token of the run.
-	Token string
-	Kind  Kind
-	// Result of Done.
-	Result []byte
-	// After is when Later runs again, from now.
-	After time.Duration
-	// Free says that Later costs no attempt.
-	Free bool
-	// KeepPlace says that the job stays the first of its key while it waits for Later; else it goes behind the others.
-	KeepPlace bool
-	// Reason and Fault of Later, Dead and Interrupted.
-	Reason string
-	Fault  Fault
-	// Died says that Interrupted means the death of the process: the job becomes a suspect.
-	Died bool
-	// Alone says that the process that died ran nothing else: two such deaths make a dead letter.
-	Alone bool
-	// Release gives an interrupted job to whichever node reads next; else this node begins it again.
-	Release bool
-	// Emits go out if this run is the one that ends.
-	Emits []Emit
+// Domain reads and settles the jobs of one instance on this node. Run must be running for Read to give anything.
+type Domain struct {
+	q        *Queue
+	k        *keys
+	instance string
+	opts     DomainOptions
+
+	reading sync.Mutex // one Read at a time
+	settles settleQueue
+
+	dueWake, outboxWake chan struct{}
+
+	mu       sync.Mutex
+	running  bool
+	lastBeat time.Time         // when the last beat that Redis took was sent
+	runs     map[owned]*run    // by entry (n is 0 there)
+	byJob    map[string]*run   // the youngest run of a job
+	back     []owned           // entries that this node owns and has not begun
+	gone     map[string]string // nodes that are not heard of, with the counter that was seen
+	notes    map[string]note   // cancellations of jobs that are just being read
+	sweep    bool              // entries may be owned that are not known
+	swept    time.Time
 }
 
-// Emit is a fact for other domains.
-type Emit struct {
-	// Type of the fact.
-	Type string
-	// Key is its identity within the job.
-	Key string
-	// Data is opaque.
-	Data []byte
+// owned is an entry that this node owns with a delivery count.
+type owned struct {
+	lane Lane
+	sid  string
+	n    int
 }
 
-// Emitted is a fact on its way.
-type Emitted struct {
-	// Instance and Parent are the domain and the job that emitted it.
-	Instance, Parent string
-	RequestID        string
-	Emit
+func (o owned) entry() owned { return owned{lane: o.lane, sid: o.sid} }
+
+// run is a job that has begun here.
+type run struct {
+	owned
+	Delivery
+	began  time.Time
+	window time.Duration
+	fields []any // the node's copy of the entry
+	next   *owned
 }
 
-// Router says which jobs a fact becomes. The jobs' ids must be derived from the fact, so that a repeat changes
-// nothing. It may be asked twice. An error keeps the fact, and all that come after it, for later.
-type Router interface {
-	Route(ctx context.Context, e Emitted) ([]Job, error)
+type note struct {
+	reason string
+	at     time.Time
+}
+
+// Domain makes the reader of one instance; one a queue and instance at a time, until its Run has returned.
+func (q *Queue) Domain(instance string, opts DomainOptions) (*Domain, error) {
+	if !validName(instance) {
+		return nil, fmt.Errorf("%w: instance %q", ErrInvalid, instance)
+	}
+	if opts.MaxStarts <= 0 {
+		opts.MaxStarts = defaultMaxStarts
+	}
+	if opts.Cancel == nil {
+		opts.Cancel = func(string, string) {}
+	}
+	d := &Domain{
+		q: q, k: keysOf(instance), instance: instance, opts: opts,
+		dueWake: make(chan struct{}, 1), outboxWake: make(chan struct{}, 1),
+		runs: map[owned]*run{}, byJob: map[string]*run{}, gone: map[string]string{}, notes: map[string]note{}, sweep: true,
+	}
+	d.settles.d = d
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, ErrClosed
+	}
+	if q.domains[instance] != nil {
+		return nil, fmt.Errorf("%w: instance %q is read already", ErrInvalid, instance)
+	}
+	q.domains[instance] = d
+	return d, nil
+}
+
+// Run beats, watches the other nodes, lets due jobs in and relays emitted facts, until ctx ends; end it after the last
+// Settle, because without beats other nodes take the runs. Then it hands back the jobs that this node owns and does
+// not run, so that another node begins them at once, and gives the instance free. Returns nil. Once only.
+func (d *Domain) Run(ctx context.Context) error {
+	d.mu.Lock()
+	if d.running {
+		d.mu.Unlock()
+		return fmt.Errorf("%w: the domain runs already", ErrInvalid)
+	}
+	d.running = true
+	d.mu.Unlock()
+	b := newBeats(d)
+	var roles errgroup.Group
+	for _, role := range []func(context.Context){b.run, d.letDueIn, d.relayOutbox} {
+		roles.Go(func() error {
+			role(ctx)
+			return nil
+		})
+	}
+	_ = roles.Wait()
+	d.mu.Lock()
+	d.lastBeat = time.Time{} // no read starts any more
+	d.mu.Unlock()
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.q.cfg.EnqueueTimeout)
+	defer cancel()
+	d.handBack(last)
+	b.end(last)
+	d.q.mu.Lock()
+	delete(d.q.domains, d.instance)
+	d.q.mu.Unlock()
+	return nil
+}
+
+// Lease returns how long this node's runs may go on without another word from here; never negative. Every beat that
+// Redis took raises it to Config.Lease.
+func (d *Domain) Lease() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lastBeat.IsZero() {
+		return 0
+	}
+	return max(0, d.q.cfg.Lease-time.Since(d.lastBeat))
+}
+
+// fresh reports whether a job may begin here: a beat of less than half a lease ago is known to have been taken.
+func (d *Domain) fresh() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.lastBeat.IsZero() && time.Since(d.lastBeat) < d.q.cfg.Lease/2
+}
+
+// unclear notes that Redis may have given this node entries that it does not know.
+func (d *Domain) unclear() {
+	d.mu.Lock()
+	d.sweep = true
+	d.mu.Unlock()
+}
+
+// cancelled passes a cancellation on to the run, or keeps it for a job that is just being read.
+func (d *Domain) cancelled(id, reason string) {
+	d.mu.Lock()
+	r := d.byJob[id]
+	if r == nil {
+		now := time.Now()
+		if len(d.notes) >= maxNotes {
+			for other, n := range d.notes {
+				if now.Sub(n.at) > noteFor {
+					delete(d.notes, other)
+				}
+			}
+		}
+		if len(d.notes) < maxNotes {
+			d.notes[id] = note{reason, now}
+		}
+	}
+	d.mu.Unlock()
+	if r != nil {
+		d.opts.Cancel(r.Token(), reason)
+	}
+}
+
+// checkCancels asks the records of all runs, after a time in which messages may have been lost.
+func (d *Domain) checkCancels(ctx context.Context) {
+	d.mu.Lock()
+	list := make([]*run, 0, len(d.byJob))
+	for _, r := range d.byJob {
+		list = append(list, r)
+	}
+	d.mu.Unlock()
+	for _, r := range list {
+		reason, err := d.q.rdb.HGet(ctx, d.k.record+r.ID, "c").Result()
+		switch {
+		case err == nil:
+			d.opts.Cancel(r.Token(), reason)
+		case !errors.Is(err, redis.Nil):
+			return // gone again; the next subscription asks again
+		}
+	}
 }

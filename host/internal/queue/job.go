@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -131,6 +133,15 @@ func (j *Job) check() error {
 		}
 	}
 	return nil
+}
+
+// aliasKey is a fixed-length name of the alias.
+func (j *Job) aliasKey() string {
+	if j.Alias == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(j.Alias))
+	return hex.EncodeToString(sum[:16])
 }
 
 func (j *Job) window() time.Duration { return min(max(j.Window, MinWindow), MaxWindow) }

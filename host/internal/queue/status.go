@@ -2,7 +2,10 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // State is what a job's status shows.
@@ -82,5 +85,87 @@ type Status struct {
 // Status answers what is known of a job; ErrNotFound when nothing is. A job in the spool of another node is not
 // found until Redis is back: only its own node sees it.
 func (q *Queue) Status(ctx context.Context, id string) (Status, error) {
-	return q.status(ctx, id)
+	instance, ok := InstanceOf(id)
+	if !ok {
+		return Status{}, fmt.Errorf("%w: %q", ErrNotFound, id)
+	}
+	s, err := q.record(ctx, keysOf(instance), id)
+	if err != nil && q.spool != nil {
+		if spooled, ok := q.spool.status(ctx, id); ok {
+			return spooled, nil
+		}
+	}
+	return s, err
 }
+
+func (q *Queue) record(ctx context.Context, k *keys, id string) (Status, error) {
+	if q.health.down.Load() {
+		return Status{}, ErrUnavailable
+	}
+	v, err := q.rdb.HMGet(ctx, k.record+id, statusFields()...).Result()
+	if err != nil {
+		q.health.failed(err)
+		return Status{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	s, lane, sid, ok := statusOf(id, v)
+	if !ok {
+		return Status{}, fmt.Errorf("%w: %s", ErrNotFound, id)
+	}
+	if sid == "" {
+		return s, nil
+	}
+	p, err := q.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: k.lanes[laneOf(lane)], Group: group, Start: sid, End: sid, Count: 1,
+	}).Result()
+	if err == nil && len(p) == 1 { // no group yet: nobody reads, so nothing runs
+		s.State, s.Attempt = StateRunning, s.Attempt+1
+	}
+	return s, nil
+}
+
+// Depth counts the jobs of a domain by place.
+type Depth struct {
+	Ready, Running, Held, Delayed, Dead, Outbox int64
+}
+
+// Depth counts the jobs of an instance.
+func (q *Queue) Depth(ctx context.Context, instance string) (Depth, error) {
+	k := keysOf(instance)
+	var d Depth
+	fail := func(err error) (Depth, error) {
+		q.health.failed(err)
+		return Depth{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	for _, lane := range k.lanes {
+		n, err := q.rdb.XLen(ctx, lane).Result()
+		if err != nil {
+			return fail(err)
+		}
+		d.Ready += n
+		p, err := q.rdb.XPending(ctx, lane, group).Result()
+		switch {
+		case err == nil:
+			d.Running += p.Count
+		case !isAnswer(err): // an answer says that there is no group yet
+			return fail(err)
+		}
+	}
+	d.Ready -= d.Running
+	for _, c := range []struct {
+		into *int64
+		cmd  *redis.IntCmd
+	}{
+		{&d.Held, q.rdb.ZCard(ctx, k.held)},
+		{&d.Delayed, q.rdb.ZCard(ctx, k.delayed)},
+		{&d.Dead, q.rdb.ZCard(ctx, k.dead)},
+		{&d.Outbox, q.rdb.XLen(ctx, k.outbox)},
+	} {
+		if err := c.cmd.Err(); err != nil {
+			return fail(err)
+		}
+		*c.into = c.cmd.Val()
+	}
+	return d, nil
+}
+
+func laneOf(text string) Lane { return Lane(min(max(number(text), 0), int(LaneBulk))) } //nolint:gosec // bounded
