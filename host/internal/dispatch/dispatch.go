@@ -1,0 +1,232 @@
+// Package dispatch moves jobs from a domain's queue into its plugin process and their outcomes back.
+//
+// One Loop a domain: it reads as many jobs as the plugin has room for, gives each run to the process, waits for its
+// outcome, and settles it. It knows no HTTP and no Redis, and nothing of how processes are kept alive.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"bulkhead.dev/host/internal/queue"
+	"bulkhead.dev/host/internal/supervisor"
+	"bulkhead.dev/sdk/pluginv1"
+)
+
+// Worker is the plugin process, whichever generation is current.
+type Worker interface {
+	// Free says how many runs there is room for.
+	Free() int
+	// Room waits until there may be room again, at most for the given time.
+	Room(ctx context.Context, atMost time.Duration)
+	// Start begins a run; when err is nil, done is called exactly once.
+	Start(run *pluginv1.Run, done func(supervisor.Ended)) error
+	// StartAlone begins a run in a process of its own.
+	StartAlone(ctx context.Context, run *pluginv1.Run, done func(supervisor.Ended)) error
+	// Cancel asks the process to end a run; its outcome still comes.
+	Cancel(runToken, reason string)
+	// Forget gives up a run; false when it has ended already.
+	Forget(runToken string) bool
+	// Lease tells the process how long it may go on.
+	Lease(remaining time.Duration)
+}
+
+// Domain is the domain's half of the queue.
+type Domain interface {
+	Run(ctx context.Context) error
+	Read(ctx context.Context, free int) ([]queue.Delivery, error)
+	Settle(ctx context.Context, s queue.Settlement) (won bool, err error)
+	Lease() time.Duration
+}
+
+// Recorder counts runs. Implementations must be safe for concurrent use.
+type Recorder interface {
+	Run(instance, jobType, outcome string, took time.Duration)
+	Settled(instance string, won bool)
+}
+
+// Config is what a Loop needs.
+type Config struct {
+	Instance string
+	Manifest *pluginv1.Manifest
+	// Operator is the operator's policy; it goes before the plugin's.
+	Operator *pluginv1.Policy
+	Worker   Worker
+	// Open makes the domain's half of the queue. Reserve is the number of slots that only callers who wait get; cancel is
+	// called when a run should end.
+	Open     func(reserve int, cancel func(token, reason string)) (Domain, error)
+	Recorder Recorder
+	// Lease is the queue's lease; the plugin hears of it every quarter.
+	Lease time.Duration
+	// Grace is how long runs may go on when the loop is to end.
+	Grace time.Duration
+	Log   hclog.Logger
+}
+
+const (
+	// idle is how long the loop waits for room before it looks again.
+	idle = time.Second
+	// readPause is the wait after a failed read.
+	readPause = 250 * time.Millisecond
+	// overtime is what a run gets after its deadline to answer that it was cancelled.
+	overtime = 5 * time.Second
+)
+
+// Loop runs the jobs of one instance. Make one with New.
+type Loop struct {
+	cfg    Config
+	domain Domain
+	log    hclog.Logger
+	shapes shapes
+	limit  int
+
+	mu     sync.Mutex
+	policy policy
+	types  map[string]policy
+	count  int             // runs in flight
+	ending map[string]bool // runs that were asked to end, by token
+
+	runs sync.WaitGroup
+}
+
+// New returns a Loop; an error means that the manifest's schemas or the queue's options are wrong.
+func New(cfg Config) (*Loop, error) {
+	l := &Loop{cfg: cfg, log: cfg.Log.With("plugin", cfg.Instance), ending: map[string]bool{}}
+	l.policy, l.types = policies(cfg.Manifest, cfg.Operator)
+	l.limit = l.policy.concurrency
+	var err error
+	if l.shapes, err = compileShapes(cfg.Manifest); err != nil {
+		return nil, err
+	}
+	l.domain, err = cfg.Open(reserve(cfg.Manifest, l.limit), l.cancel)
+	if err != nil {
+		return nil, fmt.Errorf("queue of %s: %w", cfg.Instance, err)
+	}
+	return l, nil
+}
+
+// reserve keeps an eighth of the slots for callers who wait, where there are any.
+func reserve(m *pluginv1.Manifest, slots int) int {
+	for _, route := range m.GetRoutes() {
+		if route.GetPattern() == pluginv1.Pattern_PATTERN_SYNC && slots > 1 {
+			return max(1, slots/8)
+		}
+	}
+	return 0
+}
+
+// Run reads and runs jobs until ctx ends, then waits at most Grace for the runs in flight; what is still running then
+// is given back.
+func (l *Loop) Run(ctx context.Context) error {
+	// The domain's roles beat for the runs, so they end after the last run.
+	roles, endRoles := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRoles()
+	var background sync.WaitGroup
+	background.Go(func() { l.lease(roles) })
+	background.Go(func() {
+		if err := l.domain.Run(roles); err != nil {
+			l.log.Error("the queue's roles ended", "error", err)
+		}
+	})
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	l.read(ctx, work)
+	timer := time.AfterFunc(l.cfg.Grace, func() { stop(errStopping) })
+	l.runs.Wait()
+	timer.Stop()
+	endRoles()
+	background.Wait()
+	return nil
+}
+
+var errStopping = errors.New("the host stops")
+
+// read is the loop itself. Runs live in work, which outlives ctx by the grace.
+func (l *Loop) read(ctx, work context.Context) {
+	for ctx.Err() == nil {
+		free := min(l.cfg.Worker.Free(), l.limit-l.inFlight())
+		if free <= 0 {
+			l.cfg.Worker.Room(ctx, idle)
+			continue
+		}
+		deliveries, err := l.domain.Read(ctx, free)
+		for _, delivery := range deliveries {
+			l.begin(work, delivery)
+		}
+		if err != nil && ctx.Err() == nil {
+			l.log.Warn("the queue can't be read", "error", err)
+			pause(ctx, readPause)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// cancel is called by the queue: the run's job was cancelled, or another node has it.
+func (l *Loop) cancel(token, reason string) {
+	l.mu.Lock()
+	_, running := l.ending[token]
+	if running {
+		l.ending[token] = true
+	}
+	l.mu.Unlock()
+	if running {
+		l.cfg.Worker.Cancel(token, reason)
+	}
+}
+
+func (l *Loop) inFlight() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
+}
+
+// begin runs one delivery in a goroutine of its own, which the loop waits for.
+func (l *Loop) begin(ctx context.Context, d queue.Delivery) {
+	l.mu.Lock()
+	l.count++
+	l.ending[d.Token()] = false
+	l.mu.Unlock()
+	l.runs.Go(func() {
+		defer func() {
+			l.mu.Lock()
+			l.count--
+			delete(l.ending, d.Token())
+			l.mu.Unlock()
+		}()
+		l.run(ctx, d)
+	})
+}
+
+// cancelled says whether the run was asked to end.
+func (l *Loop) cancelled(token string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ending[token]
+}
+
+// lease tells the plugin every quarter how long the node may go on without another word from the queue.
+func (l *Loop) lease(ctx context.Context) {
+	tick := time.NewTicker(l.cfg.Lease / 4)
+	defer tick.Stop()
+	for {
+		l.cfg.Worker.Lease(l.domain.Lease())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,78 @@
+// Command host is Bulkhead's one door: it takes every call, queues it, and has the domains' plugins work on it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"bulkhead.dev/host/internal/config"
+)
+
+// Exit codes of the command.
+const (
+	exitFailed = 1 // the command could not be carried out
+	exitConfig = 2 // the configuration is at fault
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// console is what a command reads and writes.
+type console struct {
+	ctx      context.Context //nolint:containedctx // kong hands one value to a command's Run
+	out, err io.Writer
+	src      config.Source
+}
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, args, environ []string, out, errw io.Writer) int {
+	dir, err := os.Getwd()
+	if err != nil {
+		fmt.Fprintln(errw, err)
+		return exitFailed
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(errw, err)
+		return exitFailed
+	}
+	code := 0
+	exited := false
+	parser, err := kong.New(&commands{}, kong.Name("host"), kong.UsageOnError(),
+		kong.Description("Bulkhead: one door for webhooks and calls, isolated plugins behind it."),
+		kong.Writers(out, errw), kong.Exit(func(c int) { code, exited = c, true }))
+	if err != nil {
+		fmt.Fprintln(errw, err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if exited {
+		return code
+	}
+	if err != nil {
+		fmt.Fprintln(errw, "host:", err)
+		return exitConfig
+	}
+	err = parsed.Run(&console{ctx: ctx, out: out, err: errw, src: config.Source{Environ: environ, Dir: dir, Executable: executable}})
+	var faults config.Faults
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &faults):
+		fmt.Fprintf(errw, "host: the configuration has %d faults:\n%v\n", len(faults), faults)
+		return exitConfig
+	default:
+		fmt.Fprintln(errw, "host:", err)
+		return exitFailed
+	}
+}
