@@ -7,8 +7,10 @@ package jira
 import (
 	"crypto/subtle"
 	"errors"
+	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,15 +56,14 @@ type account struct{ ID, Name, Email string }
 func New(cred creds.Jira, now func() time.Time) *Server {
 	s := &Server{cred: cred, now: now, mux: http.NewServeMux(), index: map[string]*issue{}, counters: map[string]int{}, nextID: 20000}
 	for pattern, h := range map[string]http.HandlerFunc{
-		"GET myself":            s.myself,
-		"GET serverInfo":        s.serverInfo,
-		"GET project/search":    s.projectSearch,
-		"GET project/{project}": s.project,
-		"GET field":             s.fields,
-		"GET issuetype":         s.issueTypes,
-		"GET status":            s.statuses,
-		"GET priority":          s.priorities,
-		"GET issue/createmeta/{project}/issuetypes": s.createMeta,
+		"GET myself":                             s.myself,
+		"GET serverInfo":                         s.serverInfo,
+		"GET project/search":                     s.projectSearch,
+		"GET project/{project}":                  s.project,
+		"GET field":                              s.fields,
+		"GET issuetype":                          s.issueTypes,
+		"GET status":                             s.statuses,
+		"GET priority":                           s.priorities,
 		"GET user/search":                        s.userSearch,
 		"GET user/assignable/search":             s.userSearch,
 		"POST issue":                             s.create,
@@ -88,7 +89,7 @@ func New(cred creds.Jira, now func() time.Time) *Server {
 		"GET search":                             s.searchRemoved,
 		"POST search":                            s.searchRemoved,
 	} {
-		method, path := cut(pattern)
+		method, path, _ := strings.Cut(pattern, " ")
 		s.mux.HandleFunc(method+" "+api+path, h)
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -97,15 +98,6 @@ func New(cred creds.Jira, now func() time.Time) *Server {
 	})
 	s.seed()
 	return s
-}
-
-func cut(pattern string) (method, path string) {
-	for i := range pattern {
-		if pattern[i] == ' ' {
-			return pattern[:i], pattern[i+1:]
-		}
-	}
-	return "", pattern
 }
 
 // ServeHTTP answers one call, after the check of Basic email:token.
@@ -119,9 +111,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"message": "Client must be authenticated to access this resource.", "status-code": http.StatusUnauthorized})
 		return
 	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.ContentLength != 0 && (err != nil || kind != "application/json") {
+		ledger.Saw(r.Context(), "", "refused: the body is not said to be JSON")
+		reply.JSON(w, http.StatusUnsupportedMediaType, (&refusal{messages: []string{"Unsupported Media Type"}}).body())
+		return
+	}
 	w.Header().Set("X-Aaccountid", OwnAccount)
 	w.Header().Set("X-Ratelimit-Limit", "100")
 	w.Header().Set("X-Ratelimit-Remaining", "99")
+	if project, ok := strings.CutPrefix(r.URL.Path, api+"issue/createmeta/"); ok && r.Method == http.MethodGet {
+		// The patterns of ServeMux can't tell this from the property of an issue.
+		if project, ok = strings.CutSuffix(project, "/issuetypes"); ok {
+			r.SetPathValue("project", project)
+			s.createMeta(w, r)
+			return
+		}
+	}
 	s.mux.ServeHTTP(w, r)
 }
 
@@ -134,7 +139,7 @@ func (s *Server) Refuse(w http.ResponseWriter, f fault.Rule) {
 		seconds, _ := strconv.Atoi(f.RetryAfter)
 		w.Header().Set("X-Ratelimit-Limit", "100")
 		w.Header().Set("X-Ratelimit-Remaining", "0")
-		w.Header().Set("X-Ratelimit-Reset", s.now().UTC().Add(time.Duration(seconds)*time.Second).Format("2006-01-02T15:04Z"))
+		w.Header().Set("X-Ratelimit-Reset", s.now().UTC().Add(time.Duration(seconds)*time.Second).Format(time.RFC3339))
 		w.Header().Set("Ratelimit-Reason", "jira-burst-based")
 	case http.StatusUnauthorized:
 		message = "You are not authenticated. Authentication required to perform this operation."
