@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"net/http"
 	"time"
 
 	"bulkhead.dev/sdk/pluginv1"
@@ -110,8 +111,9 @@ type token struct{ header, key, prefix string }
 
 func (h HMAC) recipe() *pluginv1.Verification {
 	m := &pluginv1.Hmac{
-		Key: h.Key, Header: h.Header, Prefix: h.Prefix, Payload: h.Payload, TimestampHeader: h.TimestampHeader,
-		Hash: h.Hash.proto(), KeyEncoding: h.KeyEncoding.proto(pluginv1.Encoding_ENCODING_UTF8),
+		Key: h.Key, Header: http.CanonicalHeaderKey(h.Header), Prefix: h.Prefix, Payload: h.Payload,
+		TimestampHeader: http.CanonicalHeaderKey(h.TimestampHeader),
+		Hash:            h.Hash.proto(), KeyEncoding: h.KeyEncoding.proto(pluginv1.Encoding_ENCODING_UTF8),
 		Encoding: h.Encoding.proto(pluginv1.Encoding_ENCODING_HEX),
 	}
 	switch {
@@ -138,7 +140,7 @@ func (b basic) secrets() (secrets, names []string) { return []string{b.password}
 
 func (t token) recipe() *pluginv1.Verification {
 	return &pluginv1.Verification{Scheme: &pluginv1.Verification_Token{
-		Token: &pluginv1.Token{Key: t.key, Header: t.header, Prefix: t.prefix},
+		Token: &pluginv1.Token{Key: t.key, Header: http.CanonicalHeaderKey(t.header), Prefix: t.prefix},
 	}}
 }
 

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // one of the contract's hashes
 	"crypto/sha256"
@@ -44,7 +45,7 @@ func TestPresetsMakeThePublishedSignatures(t *testing.T) {
 			stampHeader: "X-Slack-Request-Timestamp", tolerance: 5 * time.Minute,
 		},
 		"peopleforce": { // a delivery as the vendor's page describes it, signed with a secret of ours
-			verify: PeopleForce("s"), secret: "bulkhead-sample-secret", body: string(approved), header: "X-PeopleForce-Signature",
+			verify: PeopleForce("s"), secret: "bulkhead-sample-secret", body: string(approved), header: "X-Peopleforce-Signature",
 			value: "sha256=dee864075b0f8a77043ee88f3abab5fbcef1e0e00599e8fd55114bec62d881b4",
 		},
 		"github's example of the same form": { // docs.github.com, validating webhook deliveries
@@ -64,7 +65,17 @@ func TestPresetsMakeThePublishedSignatures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := tc.verify.recipe().GetHmac()
+			d := &Domain{Name: "shop", Version: "1.0.0", Routes: []Route{{Path: "a", Verify: tc.verify, Handle: Handle(take[loose])}},
+				Configure: Configure(func(context.Context, struct {
+					S string `json:"s" setting:"secret"`
+				}, *Host) error {
+					return nil
+				})}
+			m, err := d.manifest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := m.GetRoutes()[0].GetVerification().GetHmac()
 			if h.GetHeader() != tc.header || h.GetTimestampHeader() != tc.stampHeader {
 				t.Errorf("headers %q and %q, want %q and %q", h.GetHeader(), h.GetTimestampHeader(), tc.header, tc.stampHeader)
 			}
