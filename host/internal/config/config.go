@@ -16,6 +16,9 @@ import (
 // Never is the duration that does not end, written "never".
 const Never = time.Duration(math.MaxInt64)
 
+// Bytes is a size in bytes, written as a number or with KiB, MiB or GiB.
+type Bytes int64
+
 // Config is the whole configuration. Its keys are the names in the tags, joined by dots; in the environment a key is
 // BULKHEAD_ and its path in capitals with two underscores between levels.
 type Config struct {
@@ -44,7 +47,7 @@ type Config struct {
 	// Plugins are the configured plugins by instance. Ask with [Config.Plugin], which knows the others' defaults too.
 	Plugins map[string]Plugin `key:"plugins"`
 
-	origin origin
+	origin *origin
 }
 
 // Log is how the host writes its log.
@@ -60,8 +63,8 @@ type Redis struct {
 	// URL is the server's address; empty: the queue inside the host.
 	URL         URL           `key:"url"`
 	TLS         TLS           `key:"tls"`
-	PoolSize    int           `key:"pool_size" default:"32"`
-	DialTimeout time.Duration `key:"dial_timeout" default:"5s"`
+	PoolSize    int           `key:"pool_size" default:"16"`
+	DialTimeout time.Duration `key:"dial_timeout" default:"1s"`
 	// ReadTimeout and WriteTimeout bound one exchange on the socket, apart from reads that wait on purpose.
 	ReadTimeout  time.Duration `key:"read_timeout" default:"3s"`
 	WriteTimeout time.Duration `key:"write_timeout" default:"3s"`
@@ -78,9 +81,9 @@ type TLS struct {
 
 // Queue bounds the queue.
 type Queue struct {
-	// Lease is how long a node may be silent before others take over its jobs.
-	Lease time.Duration `key:"lease" default:"10s"`
-	// Depth is how many jobs of one plugin may wait; 0: 100,000 on a Redis server, 10,000 inside the host.
+	// Lease is how long a node may be silent before others take over its jobs. All nodes must have the same.
+	Lease time.Duration `key:"lease" default:"4s"`
+	// Depth is how many jobs of one plugin may wait; 0: 1,000,000 on a Redis server, 10,000 inside the host.
 	Depth int `key:"depth" default:"0"`
 	// SpoolMaxBytes is how much the spool holds while Redis is away.
 	SpoolMaxBytes Bytes `key:"spool_max_bytes" default:"1GiB"`
@@ -116,10 +119,10 @@ type Plugin struct {
 	Policy Policy `key:"policy"`
 	// StartTimeout bounds the start of its process, HungAfter how long it may leave health calls unanswered. [Never]
 	// leaves a plugin alone that a debugger has halted.
-	StartTimeout time.Duration `key:"start_timeout" default:"10s"`
-	HungAfter    time.Duration `key:"hung_after" default:"15s"`
+	StartTimeout time.Duration `key:"start_timeout" default:"10s" never:"yes"`
+	HungAfter    time.Duration `key:"hung_after" default:"15s" never:"yes"`
 
-	settings settings
+	settings *settings
 }
 
 // Policy bounds a plugin's work.

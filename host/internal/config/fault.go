@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -9,7 +11,7 @@ import (
 type Fault struct {
 	// File is where it stands; empty: in the environment.
 	File string
-	// Line in File, from 1; 0: unknown.
+	// Line in File, from 1; 0: unknown, or the whole file.
 	Line int
 	// Key is the key at fault, as it is written there.
 	Key string
@@ -19,6 +21,7 @@ type Fault struct {
 	Mend string
 }
 
+// String writes the fault on one line, its place first.
 func (f Fault) String() string {
 	var b strings.Builder
 	switch {
@@ -39,13 +42,25 @@ func (f Fault) String() string {
 	return b.String()
 }
 
-// Faults are all mistakes of a configuration, those of the file first.
+// Faults are all mistakes of a configuration, those of the environment first, those of the file by line.
 type Faults []Fault
 
+// Error lists the faults, a line each.
 func (f Faults) Error() string {
 	lines := make([]string, len(f))
 	for i, fault := range f {
 		lines[i] = fault.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// err answers f as an error, ordered; nil when there is none.
+func (f Faults) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(f, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
+	})
+	return f
 }

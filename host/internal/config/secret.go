@@ -2,23 +2,23 @@ package config
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 )
 
 const redacted = "[redacted]"
 
-// Secret is a value that prints as [redacted], whatever the verb and whoever marshals it.
-type Secret struct{ value string }
+// Secret is a value that prints as [redacted], whatever the verb and whoever marshals it. It keeps the value behind a
+// pointer, because fmt does not ask unexported fields of other types how they want to be printed.
+type Secret struct{ value *string }
 
 // NewSecret returns a Secret that holds value.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret { return Secret{&value} }
 
 // Reveal returns the value.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string { return reveal(s.value) }
 
 // IsZero says whether there is no value.
-func (s Secret) IsZero() bool { return s.value == "" }
+func (s Secret) IsZero() bool { return s.Reveal() == "" }
 
 // String returns "[redacted]", or "" where there is no value.
 func (s Secret) String() string {
@@ -37,41 +37,21 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String()))
 // MarshalText implements encoding.TextMarshaler.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// URL is an address that may hold a password; it prints without it.
-type URL struct{ value string }
+// URL is an address that may hold passwords; it prints without them.
+type URL struct{ value *string }
 
 // NewURL returns a URL that holds value.
-func NewURL(value string) URL { return URL{value} }
+func NewURL(value string) URL { return URL{&value} }
 
-// Reveal returns the address, its password with it.
-func (u URL) Reveal() string { return u.value }
+// Reveal returns the address, its passwords with it.
+func (u URL) Reveal() string { return reveal(u.value) }
 
 // IsZero says whether there is no address.
-func (u URL) IsZero() bool { return u.value == "" }
-
-// hasSecret says whether the address holds a password, in front of the host or in the query.
-func (u URL) hasSecret() bool { return u.String() != u.value }
+func (u URL) IsZero() bool { return u.Reveal() == "" }
 
 // String returns the address with every password blotted out.
 func (u URL) String() string {
-	parsed, err := url.Parse(u.value)
-	if err != nil {
-		return redacted
-	}
-	text := u.value
-	if _, set := parsed.User.Password(); set {
-		text = parsed.Redacted()
-	}
-	query := parsed.Query()
-	for name, values := range query {
-		if strings.Contains(strings.ToLower(name), "password") {
-			for i := range values {
-				values[i] = "xxxxx"
-			}
-			parsed.RawQuery = query.Encode()
-			text = parsed.Redacted()
-		}
-	}
+	text, _ := blot(u.Reveal())
 	return text
 }
 
@@ -84,5 +64,43 @@ func (u URL) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(u.String())) }
 // MarshalText implements encoding.TextMarshaler.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// Bytes is a size in bytes, written as a number or with KiB, MiB or GiB.
-type Bytes int64
+func reveal(value *string) string {
+	if value == nil {
+		return ""
+	}
+	return *value
+}
+
+// blot replaces the passwords of an address, before the host and in the query, and says whether there were any. It works
+// on the text, because addresses of several hosts are no URLs to net/url, and blots too much rather than too little.
+func blot(address string) (string, bool) {
+	const blotted = "xxxxx"
+	found := false
+	address, query, hasQuery := strings.Cut(address, "?")
+	if strings.Contains(query, "@") && !strings.Contains(address, "@") { // a question mark in a password, perhaps
+		scheme, _, _ := strings.Cut(address, "://")
+		return scheme + "://" + blotted, true
+	}
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		scheme, rest = "", address
+	}
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		if user, password, set := strings.Cut(rest[:at], ":"); set && password != "" {
+			rest, found = user+":"+blotted+rest[at:], true
+		}
+	}
+	if ok {
+		rest = scheme + "://" + rest
+	}
+	if !hasQuery {
+		return rest, found
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		if name, value, _ := strings.Cut(pair, "="); strings.Contains(strings.ToLower(name), "pass") && value != "" {
+			pairs[i], found = name+"="+blotted, true
+		}
+	}
+	return rest + "?" + strings.Join(pairs, "&"), found
+}
