@@ -51,9 +51,9 @@ func CheckManifest(m *pluginv1.Manifest) error {
 	if v := m.GetMinHostVersion(); v != "" && !validVersion(v) {
 		f.add("min_host_version", "%q is not a semantic version such as 1.0.0", v)
 	}
-	f.count("routes", len(m.GetRoutes()), maxRoutes)
-	f.count("subscriptions", len(m.GetSubscriptions()), maxSubscriptions)
-	f.count("facts", len(m.GetFacts()), maxFacts)
+	if !f.counts(m) {
+		return errors.Join(f.list...) // comparing them all with each other would take for ever
+	}
 	f.schema("settings_schema", m.GetSettingsSchema())
 	f.policy("policy", m.GetPolicy())
 	f.facts(m)
@@ -65,10 +65,22 @@ func CheckManifest(m *pluginv1.Manifest) error {
 	return errors.Join(f.list...)
 }
 
-func (f *faults) count(path string, n, limit int) {
-	if n > limit {
-		f.add(path, "%d entries are above the limit of %d", n, limit)
+// counts tells whether the lists are within their limits.
+func (f *faults) counts(m *pluginv1.Manifest) bool {
+	before := len(f.list)
+	for _, list := range []struct {
+		path     string
+		n, limit int
+	}{
+		{"routes", len(m.GetRoutes()), maxRoutes},
+		{"subscriptions", len(m.GetSubscriptions()), maxSubscriptions},
+		{"facts", len(m.GetFacts()), maxFacts},
+	} {
+		if list.n > list.limit {
+			f.add(list.path, "%d entries are above the limit of %d", list.n, list.limit)
+		}
 	}
+	return len(f.list) == before
 }
 
 func (f *faults) facts(m *pluginv1.Manifest) {
