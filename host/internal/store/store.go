@@ -84,11 +84,12 @@ func open(ctx context.Context, dir string, log hclog.Logger, opts options) (_ *S
 		return nil, err
 	}
 	s := &Store{dir: dir, log: log}
+	// Statement journals (a savepoint, a trigger) go to memory: in a temporary file they were half the cost of a write.
 	writeDB, err := connect(path, url.Values{
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {opts.synchronous},
 		"_txlock":       {"immediate"},
-		"_pragma":       {fmt.Sprintf("journal_size_limit(%d)", maxIdleLog)},
+		"_pragma":       {fmt.Sprintf("journal_size_limit(%d)", maxIdleLog), "temp_store(MEMORY)"},
 	}, 1)
 	if err != nil {
 		return nil, err
