@@ -125,7 +125,7 @@ func (l *loader) checkPlugin(key string, p Plugin) {
 	if p.Binary != "" && (filepath.Base(p.Binary) != p.Binary || strings.ContainsAny(p.Binary, `/\`) || p.Binary == "." || p.Binary == "..") {
 		l.faultOf(key+".binary", "write the name of a file in plugin_dir", "is no file name")
 	}
-	if n := p.settings.file; n.kind != object && n.kind != absent {
+	if n := p.settings().file; n.kind != object && n.kind != absent {
 		l.faultAt(place{line: n.line, key: key + ".settings"}, fmt.Sprintf("must be a group of keys, is %v", n.kind), "write its keys below it, indented")
 	}
 	l.atLeast(key+".policy.concurrency", p.Policy.Concurrency, 0)

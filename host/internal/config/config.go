@@ -46,8 +46,6 @@ type Config struct {
 
 	// Plugins are the configured plugins by instance. Ask with [Config.Plugin], which knows the others' defaults too.
 	Plugins map[string]Plugin `key:"plugins"`
-
-	origin *origin
 }
 
 // Log is how the host writes its log.
@@ -122,7 +120,8 @@ type Plugin struct {
 	StartTimeout time.Duration `key:"start_timeout" default:"10s" never:"yes"`
 	HungAfter    time.Duration `key:"hung_after" default:"15s" never:"yes"`
 
-	settings *settings
+	// settings is a function, because fmt looks through pointers to what was never meant to be printed.
+	settings func() *settings
 }
 
 // Policy bounds a plugin's work.

@@ -218,10 +218,10 @@ func (l *loader) fillPlugins(target reflect.Value, n *node, path []string) {
 			continue
 		}
 		child := n.get(instance)
-		p := Plugin{settings: &settings{
+		p := Plugin{settings: (&settings{
 			instance: instance, file: child.get("settings"), env: environment[instance],
 			display: l.file, dir: l.fileDir, workDir: l.src.Dir, refs: references{l.env.all},
-		}}
+		}).get}
 		l.fill(reflect.ValueOf(&p).Elem(), child, at)
 		plugins[instance] = p
 	}

@@ -41,7 +41,7 @@ type loader struct {
 // the environment. Relative paths of the file begin at its folder. The error is [Faults].
 func Load(src Source) (*Config, error) {
 	l := &loader{src: src, env: newEnviron(src.Environ), where: map[string]place{}}
-	cfg := &Config{origin: &origin{dir: src.Dir, refs: references{l.env.all}}}
+	cfg := &Config{}
 	root := l.read(cfg)
 	cfg.Demo = cfg.File == "" && len(l.faults) == 0 && l.demo()
 	l.fill(reflect.ValueOf(cfg).Elem(), root, nil)
@@ -51,12 +51,6 @@ func Load(src Source) (*Config, error) {
 		return nil, err
 	}
 	return cfg, nil
-}
-
-// origin is what a configuration keeps of where it comes from.
-type origin struct {
-	dir  string
-	refs references
 }
 
 // read finds and parses the file.

@@ -12,8 +12,7 @@ import (
 	"bulkhead.dev/host/internal/schema"
 )
 
-// settings are those of one plugin as they stand, before anybody knows which of them there are. Plugin holds them by
-// pointer: printing a Plugin does not print them.
+// settings are those of one plugin as they stand, before anybody knows which of them there are.
 type settings struct {
 	instance     string
 	file         *node // below "settings"
@@ -23,12 +22,14 @@ type settings struct {
 	refs         references
 }
 
+func (s *settings) get() *settings { return s }
+
 // Plugin answers the configuration of an instance, with every default filled in, also when it is not configured.
 func (c *Config) Plugin(instance string) Plugin {
 	if p, ok := c.Plugins[instance]; ok {
 		return p
 	}
-	p := Plugin{settings: &settings{instance: instance, file: &node{}}}
+	p := Plugin{settings: (&settings{instance: instance, file: &node{}}).get}
 	l := &loader{env: newEnviron(nil), where: map[string]place{}}
 	l.fill(reflect.ValueOf(&p).Elem(), &node{}, []string{"plugins", instance})
 	return p
@@ -39,9 +40,9 @@ func (c *Config) Plugin(instance string) Plugin {
 // "writeOnly": true is a secret and must not stand in the file as it is. What comes out satisfies the schema. The error
 // is [Faults].
 func (p Plugin) ResolveSettings(schemaDoc []byte) ([]byte, error) {
-	s := p.settings
-	if s == nil {
-		s = &settings{file: &node{}}
+	s := &settings{file: &node{}}
+	if p.settings != nil {
+		s = p.settings()
 	}
 	r := &resolution{settings: s, places: map[string]place{}}
 	root, err := newShape(schemaDoc)

@@ -134,22 +134,18 @@ func (s shape) allows(name string) bool {
 	})
 }
 
-// required are the members that must be there and have no default.
+// required are the members that must be there.
 func (s shape) required() []string {
 	var names []string
 	for _, n := range s.nodes {
 		for _, value := range listOf(n["required"]) {
-			if name, ok := value.(string); ok && !s.property(name).hasDefault() {
+			if name, ok := value.(string); ok {
 				names = append(names, name)
 			}
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-func (s shape) hasDefault() bool {
-	return slices.ContainsFunc(s.nodes, func(n map[string]any) bool { return n["default"] != nil })
 }
 
 // items is what holds for the items of a list.
