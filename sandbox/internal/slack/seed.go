@@ -32,7 +32,7 @@ func (s *Server) seed() {
 	if s.find(s.cred.Channel) == nil { // a channel that the settings name is there
 		s.channels = append(s.channels, &channel{id: s.cred.Channel, name: strings.ToLower(strings.TrimPrefix(s.cred.Channel, "#")), member: true})
 	}
-	base := s.now().Add(-26 * time.Hour).UnixMicro()
+	base := s.now().Add(-4 * time.Hour).UnixMicro()
 	for i, m := range []struct{ channel, user, text string }{
 		{General, Mara, "Good morning! The coffee machine on the second floor works again."},
 		{General, "U0SANDTOMAS", "Network maintenance tonight from 20:00 to 21:00."},
