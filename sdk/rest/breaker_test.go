@@ -18,7 +18,14 @@ func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var answer atomic.Int64
 		answer.Store(500)
-		v, config := serve(t, func(w http.ResponseWriter, _ *http.Request) { status(int(answer.Load()))(w) })
+		const never = 0
+		v, config := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if answer.Load() == never {
+				<-r.Context().Done()
+				return
+			}
+			status(int(answer.Load()))(w)
+		})
 		config.MaxAttempts, config.BreakAfter, config.BreakFor = 1, 3, time.Minute
 		c := client(t, config)
 		do := func() error { _, err := c.Do(t.Context(), rest.Request{Path: "/w"}); return err }
@@ -40,8 +47,19 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("open again: %v", e)
 		}
 		leap(61 * time.Second)
-		answer.Store(429) // says nothing of the vendor's health: another may try
+		// Half open, neither of these says anything of the vendor's health: the next one tries, and its failure is enough.
+		answer.Store(429)
 		asError(t, do())
+		answer.Store(never)
+		gone, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if _, err := c.Do(gone, rest.Request{}); err == nil {
+			t.Error("a call that was cancelled was answered")
+		}
+		answer.Store(500)
+		asError(t, do())
+		asNotNow(t, do())
+		leap(61 * time.Second)
 		answer.Store(200)
 		for range 5 {
 			if err := do(); err != nil {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -211,20 +212,25 @@ func (l *limit) bucket(key scopeKey, now time.Time) *bucket {
 	return b
 }
 
-// evict makes room: a bucket that is full again and not held says nothing. If there is none, the longest unused goes.
+// evict makes room for many at once, since it looks at all. A bucket that is full again and not held says nothing; if few
+// are, those longest unused go too, at the price of a refusal by the vendor at worst.
 func (l *limit) evict(now time.Time) {
-	var oldest scopeKey
-	var since time.Time
+	const keep = maxScopes - maxScopes/8
+	var kept []scopeKey
 	for key, b := range l.buckets {
 		switch {
 		case key == everything():
 		case !b.held.After(now) && b.tokens.TokensAt(now) >= float64(b.tokens.Burst()):
 			delete(l.buckets, key)
-		case since.IsZero() || b.used.Before(since):
-			oldest, since = key, b.used
+		default:
+			kept = append(kept, key)
 		}
 	}
-	if len(l.buckets) >= maxScopes {
-		delete(l.buckets, oldest)
+	if len(kept) <= keep {
+		return
+	}
+	slices.SortFunc(kept, func(a, b scopeKey) int { return l.buckets[a].used.Compare(l.buckets[b].used) })
+	for _, key := range kept[:len(kept)-keep] {
+		delete(l.buckets, key)
 	}
 }

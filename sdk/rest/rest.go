@@ -53,8 +53,8 @@ type Config struct {
 	// Pause names the Rate whose scope is held back after a 429, from what the answer says; nil or an answer of "": the
 	// whole vendor is.
 	Pause func(*Error) string
-	// ResetHeaders are read when a 429 or 503 bears no Retry-After, such as "X-RateLimit-Reset": seconds, Unix seconds or
-	// an RFC 3339 time.
+	// ResetHeaders are read when a 429 bears no Retry-After, such as "X-RateLimit-Reset": seconds, Unix seconds or an
+	// RFC 3339 time. With a 503 they are not: vendors that send them with every answer do not mean the trouble.
 	ResetHeaders []string
 	// MaxWait is the longest wait inside a call, for a token, a slot or a repeat. 0: 5 s; negative: none.
 	MaxWait time.Duration

@@ -123,6 +123,17 @@ func TestWaits(t *testing.T) {
 	}
 }
 
+// TestResetOfA503: such a header speaks of the limit, not of the outage.
+func TestResetOfA503(t *testing.T) {
+	t.Parallel()
+	_, config := serve(t, answers(status(503, "X-RateLimit-Reset", "60")))
+	config.MaxAttempts, config.ResetHeaders = 1, []string{"X-RateLimit-Reset"}
+	_, err := client(t, config).Do(t.Context(), rest.Request{})
+	if d := fate(t, err); d != byPolicy {
+		t.Errorf("%v: %+v", err, d)
+	}
+}
+
 func TestBackoffGrowsAndIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

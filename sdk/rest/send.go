@@ -103,7 +103,7 @@ func (c *Client) asked(e *Error) time.Duration {
 	}
 	others := c.config.ResetHeaders
 	if e.Status == http.StatusServiceUnavailable {
-		others = nil // many vendors send them with every answer: here they say nothing of the trouble
+		others = nil // see Config.ResetHeaders
 	}
 	return retryAfter(e.Header, others, time.Now())
 }
