@@ -33,7 +33,8 @@ type session struct {
 
 func newSession(w *Worker, stream grpc.BidiStreamingServer[pluginv1.WorkRequest, pluginv1.WorkResponse]) *session {
 	s := &session{worker: w, stream: stream, room: min(w.cfg.Jobs, wire.MaxCreditJobs), inFlight: map[string]context.CancelCauseFunc{}}
-	s.ctx, s.cancel = context.WithCancelCause(stream.Context())
+	// The end of the stream's context is told as ErrBroken, by whoever sees it first: the receiver or the sender.
+	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(stream.Context()))
 	s.out = newOutbox()
 	s.lease.lapse = func() { s.cancelAll(ErrLapsed) }
 	return s
