@@ -3,7 +3,9 @@
 package door
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -117,6 +119,12 @@ func (d *Door) record(name string) http.Handler {
 
 // trouble carries out a rule and says whether the call has ended with it; it writes the call down then.
 func (d *Door) trouble(w *watched, r *http.Request, v vendor, rule fault.Rule, write func()) bool {
+	// net/http notices that a caller has gone only once the body is read.
+	body, _ := io.ReadAll(io.LimitReader(r.Body, reply.MaxBody)) // an error comes again to whoever reads on
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
 	pause(r.Context(), time.Duration(rule.LatencyMS)*time.Millisecond)
 	switch rule.Mode {
 	case fault.ModeHang:
