@@ -167,5 +167,5 @@ func duration(d time.Duration) *durationpb.Duration {
 
 // clampInt32 keeps a value that does not fit out of bounds instead of wrapping it into them.
 func clampInt32(n int) int32 {
-	return int32(min(max(n, math.MinInt32), math.MaxInt32)) // #nosec G115 -- bounded just here
+	return int32(min(max(n, math.MinInt32), math.MaxInt32))
 }

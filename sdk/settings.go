@@ -42,7 +42,7 @@ func fieldErrors(err error) []*pluginv1.FieldError {
 	var list []*pluginv1.FieldError
 	var walk func(err error)
 	walk = func(err error) {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree itself is walked
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, e := range joined.Unwrap() {
 				walk(e)
 			}

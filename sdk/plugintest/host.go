@@ -195,7 +195,7 @@ func (h *Host) CommitState(_ context.Context, req *pluginv1.CommitStateRequest) 
 	for i, write := range req.GetWrites() {
 		key, _ := target(write)
 		if !holds(write.GetPrecondition(), h.entries[key]) {
-			res.Conflicts = append(res.Conflicts, int32(i)) //nolint:gosec // checkWrites bounds it
+			res.Conflicts = append(res.Conflicts, int32(i))
 		}
 	}
 	if len(res.GetConflicts()) > 0 {

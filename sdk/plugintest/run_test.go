@@ -125,7 +125,9 @@ func TestTimeAndCancelEndTheContext(t *testing.T) {
 		t.Errorf("result %+v", result)
 	}
 	<-began
-	<-ended
+	if cause := <-ended; cause == nil {
+		t.Error("the context ended without a cause")
+	}
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
