@@ -140,7 +140,6 @@ func lineOf(n ast.Node) int {
 // converter makes nodes of the parser's tree.
 type converter struct {
 	anchors map[string]*node
-	weight  int
 }
 
 func (c *converter) convert(n ast.Node, depth int) (*node, error) {

@@ -129,7 +129,13 @@ func (r *resolution) fromFile(n *node, s shape, path []string, secret bool) any 
 		return out
 	case absent:
 		return nil
+	default:
+		return r.scalar(n, s, path, secret)
 	}
+}
+
+func (r *resolution) scalar(n *node, s shape, path []string, secret bool) any {
+	at := place{line: n.line, key: r.key(path)}
 	if secret && (n.kind != text || !isReference(n.text)) && n.text != "" {
 		r.fault(at, "is a secret and must not stand in the file as it is",
 			fmt.Sprintf("write env:NAME or file:PATH, or set %s", r.variable(path)))
