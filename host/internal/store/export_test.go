@@ -4,18 +4,23 @@ import (
 	"context"
 	"io/fs"
 	"testing"
+	"time"
 )
 
 // FileName is the name of the database file.
 const FileName = fileName
 
-// MagicName is what tells network file systems.
-var MagicName = magicName
-
 // OpenAs opens a store with another synchronous mode and another bound of groups.
 func OpenAs(ctx context.Context, dir, synchronous string, group int) (*Store, error) {
 	opts := defaults()
 	opts.synchronous, opts.maxGroup = synchronous, group
+	return open(ctx, dir, nil, opts)
+}
+
+// OpenBusy opens a store that waits for another's lock so long.
+func OpenBusy(ctx context.Context, dir string, busy time.Duration) (*Store, error) {
+	opts := defaults()
+	opts.busy = busy
 	return open(ctx, dir, nil, opts)
 }
 

@@ -47,10 +47,11 @@ type options struct {
 	migrations  fs.FS
 	synchronous string
 	maxGroup    int
+	busy        time.Duration
 }
 
 func defaults() options {
-	return options{migrations: embedded(), synchronous: "FULL", maxGroup: maxGroup}
+	return options{migrations: embedded(), synchronous: "FULL", maxGroup: maxGroup, busy: busyTimeout}
 }
 
 // Open opens the store in dir, which is created with mode 0700 if it is missing, and brings the schema up to date. A nil
@@ -85,7 +86,7 @@ func open(ctx context.Context, dir string, log hclog.Logger, opts options) (_ *S
 	}
 	s := &Store{dir: dir, log: log}
 	// Statement journals (a savepoint, a trigger) go to memory: in a temporary file they were half the cost of a write.
-	writeDB, err := connect(path, url.Values{
+	writeDB, err := connect(path, opts.busy, url.Values{
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {opts.synchronous},
 		"_txlock":       {"immediate"},
@@ -97,7 +98,7 @@ func open(ctx context.Context, dir string, log hclog.Logger, opts options) (_ *S
 	if err := prepareSchema(ctx, writeDB, opts.migrations, log); err != nil {
 		return nil, errors.Join(err, writeDB.Close())
 	}
-	s.read, err = connect(path, url.Values{"_query_only": {"1"}}, readers)
+	s.read, err = connect(path, opts.busy, url.Values{"_query_only": {"1"}}, readers)
 	if err != nil {
 		return nil, errors.Join(err, writeDB.Close())
 	}
@@ -116,9 +117,9 @@ func open(ctx context.Context, dir string, log hclog.Logger, opts options) (_ *S
 }
 
 // connect opens a pool on the file. What a connection needs stands in the name, so that each of the pool has it.
-func connect(path string, extra url.Values, size int) (*sql.DB, error) {
+func connect(path string, busy time.Duration, extra url.Values, size int) (*sql.DB, error) {
 	query := url.Values{
-		"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())},
+		"_busy_timeout": {fmt.Sprint(busy.Milliseconds())},
 		"_foreign_keys": {"1"},
 		"_defensive":    {"1"},
 		"_dqs":          {"0"},

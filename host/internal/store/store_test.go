@@ -115,7 +115,7 @@ func TestOpenMendsTheModeOfItsFile(t *testing.T) {
 func TestOpenSetsEveryConnection(t *testing.T) {
 	t.Parallel()
 	s := open(t, dataDir(t))
-	read := func(ctx context.Context, get func(pragma string, dest *string) error, want map[string]string) {
+	read := func(get func(pragma string, dest *string) error, want map[string]string) {
 		for pragma, value := range want {
 			var got string
 			if err := get(pragma, &got); err != nil {
@@ -124,10 +124,9 @@ func TestOpenSetsEveryConnection(t *testing.T) {
 				t.Errorf("%s is %s, want %s", pragma, got, value)
 			}
 		}
-		_ = ctx
 	}
 	err := s.Write(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-		read(ctx, func(pragma string, dest *string) error {
+		read(func(pragma string, dest *string) error {
 			_, err := tx.Get(ctx, "PRAGMA "+pragma, nil, dest)
 			return err
 		}, map[string]string{"journal_mode": "wal", "busy_timeout": "30000", "foreign_keys": "1", "synchronous": "2", "query_only": "0"})
@@ -143,7 +142,7 @@ func TestOpenSetsEveryConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close() }()
-		read(t.Context(), func(pragma string, dest *string) error {
+		read(func(pragma string, dest *string) error {
 			return conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(dest)
 		}, map[string]string{"journal_mode": "wal", "busy_timeout": "30000", "foreign_keys": "1", "query_only": "1"})
 		if _, err := conn.ExecContext(t.Context(), `DELETE FROM meta`); err == nil {
@@ -311,15 +310,6 @@ func TestTwoStoresOpenOneNewDirectoryAtOnce(t *testing.T) {
 	}
 	if got := len(scanAll(t, open(t, dir), "widget", "", 1000)); got != hosts*writes {
 		t.Errorf("%d values, want %d", got, hosts*writes)
-	}
-}
-
-func TestNetworkFileSystemsAreTold(t *testing.T) {
-	t.Parallel()
-	for magic, want := range map[uint32]bool{0x6969: true, 0xff534d42: true, 0xfe534d42: true, 0x517b: true, 0xef53: false, 0x01021994: false, 0x9123683e: false} {
-		if kind, remote := store.MagicName(magic); remote != want || kind == "" {
-			t.Errorf("%#x: %s, remote %v", magic, kind, remote)
-		}
 	}
 }
 

@@ -36,7 +36,7 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 	if err != nil {
 		return nil, err
 	}
-	return stmt.QueryContext(ctx, args...) //nolint:sqlclosecheck // the caller's
+	return stmt.QueryContext(ctx, args...)
 }
 
 // Get scans the first row into dest; false when there is none.

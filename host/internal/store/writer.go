@@ -45,7 +45,7 @@ const (
 )
 
 type pending struct {
-	ctx   context.Context //nolint:containedctx // the caller's, who waits as long as this lives
+	ctx   context.Context // the caller's, who waits as long as this lives
 	fn    func(ctx context.Context, tx *Tx) error
 	since time.Time
 	state atomic.Int32

@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -218,6 +221,86 @@ func TestABrokenTransactionFailsItsGroupAndNoLaterOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := noted(t, s); len(got) == 0 || got[0] != "later" { // "lost" comes after, if at all
+		t.Errorf("kept %v", got)
+	}
+}
+
+func TestALockThatIsNotGivenUpIsAnErrorAndNoEnd(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	other := open(t, dir)
+	s, err := store.OpenBusy(t.Context(), dir, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	// A backup, say: it takes SQLite's lock and does not pass the turnstile.
+	backup, err := sql.Open("sqlite", "file:"+url.PathEscape(filepath.Join(dir, store.FileName)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = backup.Close() }()
+	conn, err := backup.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(t.Context(), `BEGIN IMMEDIATE`); err != nil {
+		t.Fatal(err)
+	}
+	errs := make([]error, 20)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { errs[i] = s.Write(t.Context(), note("refused")) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err == nil {
+			t.Error("a write got through")
+		}
+	}
+	patient := make(chan error, 1)
+	go func() { patient <- other.Write(context.WithoutCancel(t.Context()), note("patient")) }()
+	if _, err := conn.ExecContext(t.Context(), `ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(<-patient, s.Write(t.Context(), note("after"))); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"after", "patient"}, noted(t, s)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAWriteReadsWhatItWrote(t *testing.T) {
+	t.Parallel()
+	s := open(t, dataDir(t))
+	err := s.Write(t.Context(), func(ctx context.Context, tx *store.Tx) (err error) {
+		if err := errors.Join(note("a")(ctx, tx), note("b")(ctx, tx)); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `SELECT name FROM meta WHERE name < ? ORDER BY name`, "c")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		var names []string
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			names = append(names, name)
+		}
+		if diff := cmp.Diff([]string{"a", "b"}, names); diff != "" {
+			t.Error(diff)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := noted(t, s); len(got) != 2 {
 		t.Errorf("kept %v", got)
 	}
 }
