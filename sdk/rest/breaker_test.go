@@ -31,7 +31,7 @@ func TestBreaker(t *testing.T) {
 		do := func() error { _, err := c.Do(t.Context(), rest.Request{Path: "/w"}); return err }
 
 		for range 3 {
-			asError(t, do())
+			failed(t, do())
 		}
 		leap(10 * time.Second)
 		err := do()
@@ -42,14 +42,14 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("%d requests while it is open, want 3", n)
 		}
 		leap(51 * time.Second)
-		asError(t, do()) // the one that tries
+		failed(t, do()) // the one that tries
 		if e := asNotNow(t, do()); e.After != time.Minute {
 			t.Errorf("open again: %v", e)
 		}
 		leap(61 * time.Second)
 		// Half open, neither of these says anything of the vendor's health: the next one tries, and its failure is enough.
 		answer.Store(429)
-		asError(t, do())
+		failed(t, do())
 		answer.Store(never)
 		gone, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
@@ -57,8 +57,8 @@ func TestBreaker(t *testing.T) {
 			t.Error("a call that was cancelled was answered")
 		}
 		answer.Store(500)
-		asError(t, do())
-		asNotNow(t, do())
+		failed(t, do())
+		postponed(t, do())
 		leap(61 * time.Second)
 		answer.Store(200)
 		for range 5 {
@@ -83,7 +83,7 @@ func TestOneTriesWhileHalfOpen(t *testing.T) {
 		config.MaxAttempts, config.BreakAfter = 1, 1
 		c := client(t, config)
 		_, err := c.Do(t.Context(), rest.Request{})
-		asError(t, err)
+		failed(t, err)
 		slow.Store(true)
 		leap(31 * time.Second)
 		v.requests()
@@ -116,7 +116,7 @@ func TestWhatDoesNotOpenIt(t *testing.T) {
 			c := client(t, config)
 			for range 6 {
 				_, err := c.Do(t.Context(), rest.Request{})
-				asError(t, err)
+				failed(t, err)
 			}
 			if n := len(v.requests()); n != 6 {
 				t.Errorf("%d: %d requests, want 6", code, n)
@@ -144,7 +144,7 @@ func TestWhatDoesNotOpenIt(t *testing.T) {
 		c := client(t, config)
 		for range 20 {
 			_, err := c.Do(t.Context(), rest.Request{})
-			asError(t, err)
+			failed(t, err)
 		}
 		if n := len(v.requests()); n != 20 {
 			t.Errorf("without a breaker: %d requests, want 20", n)

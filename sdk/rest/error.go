@@ -93,6 +93,7 @@ func (e *Error) Disposition() disposition.Disposition {
 		or(&d.After, pauseUnsaid)
 	case refused:
 		d.Reject, d.Fault = true, pluginv1.Fault_FAULT_PLUGIN
+	default: // by policy
 	}
 	return d
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -38,7 +39,7 @@ func ExampleError() {
 	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusTooManyRequests)
-		fmt.Fprint(w, `{"message":"the daily budget is used up"}`)
+		_, _ = io.WriteString(w, `{"message":"the daily budget is used up"}`)
 	}))
 	defer vendor.Close()
 	client, err := rest.New(rest.Config{Name: "acme", BaseURL: vendor.URL})
@@ -66,10 +67,10 @@ func ExampleCursor() {
 	}
 	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("cursor") == "" {
-			fmt.Fprint(w, `{"data":[{"id":1},{"id":2}],"next":"abc"}`)
+			_, _ = io.WriteString(w, `{"data":[{"id":1},{"id":2}],"next":"abc"}`)
 			return
 		}
-		fmt.Fprint(w, `{"data":[{"id":3}],"next":null}`)
+		_, _ = io.WriteString(w, `{"data":[{"id":3}],"next":null}`)
 	}))
 	defer vendor.Close()
 	client, err := rest.New(rest.Config{BaseURL: vendor.URL})

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// ParseWait and NewTransport are tested by themselves.
-var (
-	ParseWait    = parseWait
-	NewTransport = func(config Config) *http.Transport { return newTransport(config) }
-)
+// ParseWait reads one header.
+func ParseWait(text string, now time.Time) (time.Duration, bool) { return parseWait(text, now) }
 
-// MaxScopes and Buckets show that the buckets are bounded.
+// NewTransport is a client's own transport.
+func NewTransport(config Config) *http.Transport { return newTransport(config) }
+
+// MaxScopes bounds the buckets.
 const MaxScopes = maxScopes
 
 // Buckets lets n scopes of the first rate in, and answers how many buckets are kept.

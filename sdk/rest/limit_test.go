@@ -163,7 +163,7 @@ func TestWaitsAddUp(t *testing.T) {
 		config.Rates = []rest.Rate{{Requests: 1, Per: 7 * time.Second}}
 		c, start := client(t, config), time.Now()
 		_, err := c.Do(t.Context(), rest.Request{})
-		asError(t, err)
+		failed(t, err)
 		_, err = c.Do(t.Context(), rest.Request{})
 		if e := asNotNow(t, err); e.After != 4*time.Second || time.Since(start) != 3*time.Second {
 			t.Errorf("%v after %v, want no more patience after the pause", err, time.Since(start))

@@ -95,8 +95,8 @@ func TestOffset(t *testing.T) {
 		t.Error(diff)
 	}
 	asked = nil
-	for item := range rest.Offset(t.Context(), fetch) {
-		if item == 3 {
+	for item, err := range rest.Offset(t.Context(), fetch) {
+		if item == 3 || err != nil {
 			break
 		}
 	}

@@ -46,8 +46,9 @@ func again(k *call, failure *Error) bool {
 		return failure.Status == 429 || k.repeatable()
 	case down:
 		return failure.unsent || k.repeatable()
+	default:
+		return false
 	}
-	return false
 }
 
 // asError is the *Error that err is or wraps; nil if there is none.

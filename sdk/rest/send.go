@@ -31,7 +31,7 @@ func (c *Client) send(k *call) (*Response, error) {
 	}
 	answer, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return nil, c.broken(ctx, k, err)
+		return nil, c.broken(k, err, context.Cause(ctx))
 	}
 	defer func() { _ = answer.Body.Close() }() // the body was read as far as it is wanted
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
@@ -39,7 +39,7 @@ func (c *Client) send(k *call) (*Response, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, c.config.MaxResponseBytes+1))
 	if err != nil {
-		return nil, c.broken(ctx, k, err)
+		return nil, c.broken(k, err, context.Cause(ctx))
 	}
 	if int64(len(body)) > c.config.MaxResponseBytes {
 		e := c.fault(k, refused, fmt.Errorf("the answer is larger than %d bytes", c.config.MaxResponseBytes))
@@ -55,15 +55,15 @@ func (c *Client) send(k *call) (*Response, error) {
 	return response, nil
 }
 
-// broken is an attempt without a whole answer.
-func (c *Client) broken(ctx context.Context, k *call, err error) error {
+// broken is an attempt without a whole answer; ended is why its context ended, if it did.
+func (c *Client) broken(k *call, err, ended error) error {
 	switch {
 	case errors.Is(context.Cause(k.ctx), context.DeadlineExceeded):
 		err = context.DeadlineExceeded // the run's time is up because the vendor did not answer: its fault
 	case k.ctx.Err() != nil:
 		return c.ended(k, context.Cause(k.ctx))
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
+	case ended != nil:
+		err = ended
 	default:
 		err = &transportError{text: c.hide.text(err.Error()), cause: err}
 	}

@@ -185,6 +185,10 @@ func asError(t *testing.T, err error) *rest.Error {
 	return failure
 }
 
+// failed wants a *rest.Error, postponed a *rest.NotNow.
+func failed(t *testing.T, err error)    { t.Helper(); _ = asError(t, err) }
+func postponed(t *testing.T, err error) { t.Helper(); _ = asNotNow(t, err) }
+
 func asNotNow(t *testing.T, err error) *rest.NotNow {
 	t.Helper()
 	var notNow *rest.NotNow

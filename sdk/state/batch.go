@@ -8,7 +8,8 @@ import (
 )
 
 // Batch is a list of writes that the host carries out whole or not at all. Build it, Commit it, drop it; it is not safe
-// for concurrent use. The index of a write is the number of writes that were added before it.
+// for concurrent use. The index of a write is the number of writes that were added before it. The host takes 500 writes
+// at most, each of another entry.
 type Batch struct {
 	client *Client
 	writes []*pluginv1.StateWrite

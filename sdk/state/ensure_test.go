@@ -182,8 +182,8 @@ func TestEnsureGivesBack(t *testing.T) {
 	if _, ok, err := links.Get(ctx, "7"); ok || err != nil {
 		t.Errorf("Get of an intent: %v, %v", ok, err)
 	}
-	for link := range links.All(ctx) {
-		t.Errorf("All yields the intent %+v", link)
+	for link, err := range links.All(ctx) {
+		t.Errorf("All yields the intent %+v, %v", link, err)
 	}
 	link, err := links.Ensure(inRun(ctx, "job-2", "run-2"), "7", v.find, v.create)
 	if err != nil || link.Target != "OPS-1" || len(v.created) != 1 || v.finds != 1 {

@@ -13,13 +13,13 @@ import (
 )
 
 var (
-	// ErrConflict: a precondition of a write did not hold and nothing was written. The error is a *ConflictError, which
-	// says which. Read again and decide anew.
+	// ErrConflict says that a precondition of a write did not hold and nothing was written. The error is a *ConflictError,
+	// which says which. Read again and decide anew.
 	ErrConflict = errors.New("state: precondition failed")
-	// ErrStale: the host no longer lets this run write or read, because it ended, was taken over, or its process was
-	// replaced. The handler should return; whatever it answers is not counted.
+	// ErrStale says that the host no longer lets this run write or read, because it ended, was taken over, or its process
+	// was replaced. The handler should return; whatever it answers is not counted.
 	ErrStale = errors.New("state: the run is over")
-	// ErrBusy: another run is about to create the same thing. The error is a *BusyError.
+	// ErrBusy says that another run is about to create the same thing. The error is a *BusyError.
 	ErrBusy = errors.New("state: another run is at it")
 )
 
@@ -42,7 +42,8 @@ func (e *ConflictError) Unwrap() error { return ErrConflict }
 //
 //	code                                            meaning                      the job
 //	Aborted, Unauthenticated                        the run or process is over   retry, free (unwraps to ErrStale)
-//	InvalidArgument, OutOfRange, Unimplemented      the plugin asked nonsense    reject, fault plugin
+//	InvalidArgument, OutOfRange, Unimplemented,     asked wrongly or too much    reject, fault plugin
+//	ResourceExhausted
 //	all others (Unavailable, DeadlineExceeded, ...) the host is in trouble       retry by policy, fault host
 //
 // The context's own end and the end of the lease are no *Error: they come out as they are.
@@ -72,7 +73,7 @@ func (e *Error) Disposition() disposition.Disposition {
 	switch e.Code {
 	case codes.Aborted, codes.Unauthenticated:
 		return disposition.Disposition{Free: true, Fault: pluginv1.Fault_FAULT_HOST}
-	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
+	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented, codes.ResourceExhausted:
 		return disposition.Disposition{Reject: true, Fault: pluginv1.Fault_FAULT_PLUGIN}
 	default:
 		return disposition.Disposition{Fault: pluginv1.Fault_FAULT_HOST}

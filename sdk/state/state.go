@@ -11,7 +11,8 @@
 // stays open between calls: what must not interleave goes into one Batch, guarded by revisions.
 //
 // The package knows neither the host's store nor its socket: the connection is given to New and is closed by whoever
-// opened it. Keys, kinds, names and values are the plugin's own choice; none may be empty.
+// opened it. Keys, kinds, sources, targets, hashes and names are the plugin's own choice, of 512 bytes at most; only a hash
+// may be empty. A value or cursor has 1 MiB at most.
 package state
 
 import (
@@ -23,14 +24,13 @@ import (
 
 	"bulkhead.dev/sdk/internal/runctx"
 	"bulkhead.dev/sdk/pluginv1"
+	"bulkhead.dev/sdk/wire"
 )
 
 const (
 	// callTimeout bounds one call to the host. The host answers in milliseconds; while a backup or a command holds its
 	// database, a write waits for up to 30 s.
 	callTimeout = 35 * time.Second
-	// maxMessage is the contract's largest message; gRPC's own default of 4 MiB would refuse a full page of a scan.
-	maxMessage = 16 << 20
 	// pageSize is the entries that one call of a scan asks for.
 	pageSize = 200
 )
@@ -47,6 +47,9 @@ type Client struct {
 func New(conn grpc.ClientConnInterface, token string) *Client {
 	return &Client{host: pluginv1.NewHostServiceClient(conn), token: token, now: time.Now}
 }
+
+// large lets in the contract's largest message: gRPC's own default of 4 MiB would refuse a full page of a scan.
+func large() grpc.CallOption { return grpc.MaxCallRecvMsgSize(wire.MaxMessageBytes) }
 
 // begin makes the context of one call, or says why the call must not go out. end is to be called after it.
 func (c *Client) begin(ctx context.Context) (call context.Context, run string, end context.CancelFunc, err error) {
@@ -67,7 +70,7 @@ func (c *Client) read(ctx context.Context, op string, what *pluginv1.StateRead) 
 	}
 	defer end()
 	res, err := c.host.ReadState(call, &pluginv1.ReadStateRequest{RunToken: run, Reads: []*pluginv1.StateRead{what}},
-		grpc.MaxCallRecvMsgSize(maxMessage))
+		large())
 	if err != nil {
 		return nil, failed(ctx, op, err)
 	}
@@ -85,7 +88,7 @@ func (c *Client) commit(ctx context.Context, op string, writes ...*pluginv1.Stat
 	}
 	defer end()
 	res, err := c.host.CommitState(call, &pluginv1.CommitStateRequest{RunToken: run, Writes: writes},
-		grpc.MaxCallRecvMsgSize(maxMessage))
+		large())
 	if err != nil {
 		return nil, failed(ctx, op, err)
 	}
@@ -119,7 +122,7 @@ func (c *Client) page(ctx context.Context, op string, req *pluginv1.ScanStateReq
 	}
 	defer end()
 	req.RunToken, req.Limit = run, pageSize
-	res, err := c.host.ScanState(call, req, grpc.MaxCallRecvMsgSize(maxMessage))
+	res, err := c.host.ScanState(call, req, large())
 	if err != nil {
 		return nil, failed(ctx, op, err)
 	}

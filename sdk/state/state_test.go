@@ -82,7 +82,10 @@ func TestAllPages(t *testing.T) {
 	if calls := host.seen(); len(calls) != 3 {
 		t.Errorf("450 links took %d calls, want 3", len(calls))
 	}
-	for range links.All(ctx) {
+	for _, err := range links.All(ctx) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if calls := host.seen(); len(calls) != 1 {
@@ -215,6 +218,7 @@ func TestErrors(t *testing.T) {
 		{codes.Unauthenticated, true, disposition.Disposition{Free: true, Fault: pluginv1.Fault_FAULT_HOST}},
 		{codes.InvalidArgument, false, disposition.Disposition{Reject: true, Fault: pluginv1.Fault_FAULT_PLUGIN}},
 		{codes.Unimplemented, false, disposition.Disposition{Reject: true, Fault: pluginv1.Fault_FAULT_PLUGIN}},
+		{codes.ResourceExhausted, false, disposition.Disposition{Reject: true, Fault: pluginv1.Fault_FAULT_PLUGIN}},
 		{codes.Unavailable, false, disposition.Disposition{Fault: pluginv1.Fault_FAULT_HOST}},
 		{codes.DeadlineExceeded, false, disposition.Disposition{Fault: pluginv1.Fault_FAULT_HOST}},
 		{codes.Internal, false, disposition.Disposition{Fault: pluginv1.Fault_FAULT_HOST}},
