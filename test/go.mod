@@ -1,6 +1,6 @@
 module bulkhead.dev/test
 
-go 1.26
+go 1.26.0
 
 require bulkhead.dev/sdk v0.0.0
 

@@ -48,6 +48,8 @@ type Domain interface {
 type Recorder interface {
 	Run(instance, jobType, outcome string, took time.Duration)
 	Settled(instance string, won bool)
+	// Flying changes the number of runs that have begun and are not settled.
+	Flying(instance string, change int)
 }
 
 // Config is what a Loop needs.
@@ -199,8 +201,10 @@ func (l *Loop) begin(ctx context.Context, d queue.Delivery) {
 	l.count++
 	l.ending[d.Token()] = false
 	l.mu.Unlock()
+	l.cfg.Recorder.Flying(l.cfg.Instance, 1)
 	l.runs.Go(func() {
 		defer func() {
+			l.cfg.Recorder.Flying(l.cfg.Instance, -1)
 			l.mu.Lock()
 			l.count--
 			delete(l.ending, d.Token())

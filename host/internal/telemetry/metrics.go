@@ -21,6 +21,7 @@ type Metrics struct {
 	settles  *prometheus.CounterVec
 	starts   *prometheus.CounterVec
 	ready    *prometheus.GaugeVec
+	flying   *prometheus.GaugeVec
 }
 
 // NewMetrics returns Metrics with a registry of their own.
@@ -49,7 +50,10 @@ func NewMetrics() *Metrics {
 			Namespace: ns, Name: "plugin_ready", Help: "1 while the instance takes work.",
 		}, []string{"instance"}),
 	}
-	m.registry.MustRegister(m.requests, m.repeated, m.runs, m.settles, m.starts, m.ready,
+	m.flying = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: ns, Name: "runs_in_flight", Help: "Runs that have begun and are not settled.",
+	}, []string{"instance"})
+	m.registry.MustRegister(m.requests, m.repeated, m.runs, m.settles, m.starts, m.ready, m.flying,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -70,6 +74,11 @@ func (m *Metrics) Repeated(instance string) { m.repeated.WithLabelValues(instanc
 // Run implements dispatch.Recorder.
 func (m *Metrics) Run(instance, jobType, outcome string, took time.Duration) {
 	m.runs.WithLabelValues(instance, jobType, outcome).Observe(took.Seconds())
+}
+
+// Flying implements dispatch.Recorder.
+func (m *Metrics) Flying(instance string, change int) {
+	m.flying.WithLabelValues(instance).Add(float64(change))
 }
 
 // Settled implements dispatch.Recorder.
