@@ -44,7 +44,7 @@ func prepareDir(dir string, log hclog.Logger) error {
 // the mode of the file). It is called under the lock for opening, so that no connection of this process has the new file
 // open when the descriptor is closed here.
 func prepareFile(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator's own data directory
 	if err == nil {
 		return errors.Join(file.Close(), syncDir(filepath.Dir(path)))
 	}

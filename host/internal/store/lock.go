@@ -44,7 +44,7 @@ func tryLock(path string, flag, how int) (lock *fileLock, ok bool, err error) {
 // flock takes the lock without waiting.
 func flock(file *os.File, how int) (bool, error) {
 	for {
-		err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB) //nolint:gosec // a descriptor fits
+		err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
 		switch {
 		case err == nil:
 			return true, nil
@@ -129,7 +129,7 @@ func (t *turnstile) take(ctx context.Context) {
 func (t *turnstile) release() { t.leave(t.turn) }
 
 func (t *turnstile) leave(file *os.File) {
-	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) //nolint:gosec // a descriptor fits; a lock not held is no fault
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) // a lock not held is no fault
 }
 
 func (t *turnstile) Close() error { return errors.Join(t.gate.Close(), t.turn.Close()) }

@@ -45,7 +45,7 @@ func TestScanValuesByPrefix(t *testing.T) {
 	s := open(t, dataDir(t))
 	keys := []string{"a", "a/1", "a/10", "a/2", "a%", "a_", "A", "b", "ä", "äb", "ж", "𝄞", "\u007f", "a*", "\U0010ffff", "z\U0010ffff"}
 	for _, key := range keys {
-		mustPut(t, s, "widget", key, `1`)
+		mustPut(t, s, key, `1`)
 	}
 	slices.Sort(keys) // byte order
 	for _, prefix := range []string{"", "a", "a/", "a/1", "a%", "a_", "a*", "ä", "ж", "𝄞", "z", "\U0010ffff", "none", "\u007f"} {
@@ -119,7 +119,7 @@ func TestAPageIsBoundedInBytes(t *testing.T) {
 	s := open(t, dataDir(t))
 	large := `"` + string(bytes.Repeat([]byte("x"), store.MaxValueBytes-2)) + `"`
 	for i := range 11 {
-		mustPut(t, s, "widget", fmt.Sprintf("%02d", i), large)
+		mustPut(t, s, fmt.Sprintf("%02d", i), large)
 	}
 	res, err := s.ScanState(t.Context(), "widget", scanOf("", "", 1000))
 	if err != nil {

@@ -137,7 +137,7 @@ func commit(ctx context.Context, tx *Tx, instance string, writes []*pluginv1.Sta
 			return nil, err
 		}
 		if !holds(write.GetPrecondition(), revision) {
-			res.Conflicts = append(res.Conflicts, int32(i)) //nolint:gosec // MaxBatch bounds it
+			res.Conflicts = append(res.Conflicts, int32(i))
 		}
 	}
 	if len(res.Conflicts) > 0 {

@@ -80,9 +80,9 @@ func mustCommit(t *testing.T, s *store.Store, instance string, writes ...*plugin
 	return res
 }
 
-func mustPut(t *testing.T, s *store.Store, instance, key, json string) int64 {
+func mustPut(t *testing.T, s *store.Store, key, json string) int64 {
 	t.Helper()
-	return mustCommit(t, s, instance, putValue(key, json)).GetRevisions()[0]
+	return mustCommit(t, s, "widget", putValue(key, json)).GetRevisions()[0]
 }
 
 func mustRead(t *testing.T, s *store.Store, instance string, reads ...*pluginv1.StateRead) []*pluginv1.StateFound {
@@ -201,9 +201,9 @@ func dump(t *testing.T, s *store.Store) string {
 func TestARevisionIsNeverUsedAgain(t *testing.T) {
 	t.Parallel()
 	s := open(t, dataDir(t))
-	old := mustPut(t, s, "widget", "k", `1`)
+	old := mustPut(t, s, "k", `1`)
 	mustCommit(t, s, "widget", deleteValue("k"))
-	if again := mustPut(t, s, "widget", "k", `2`); again <= old {
+	if again := mustPut(t, s, "k", `2`); again <= old {
 		t.Fatalf("revision %d after %d", again, old)
 	}
 	if res := mustCommit(t, s, "widget", at(old, putValue("k", `3`))); len(res.GetConflicts()) != 1 {
@@ -215,7 +215,7 @@ func TestCompareAndSetLosesNoUpdate(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	hosts := []*store.Store{open(t, dir), open(t, dir)}
-	mustPut(t, hosts[0], "widget", "n", `0`)
+	mustPut(t, hosts[0], "n", `0`)
 	const writers, each = 3, 15
 	var wg sync.WaitGroup
 	for _, s := range hosts {

@@ -65,7 +65,7 @@ func TestOpenIsPrivateAndKeepsItsID(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	first := open(t, dir)
-	mustPut(t, first, "widget", "k", `1`)
+	mustPut(t, first, "k", `1`)
 	for name, want := range map[string]fs.FileMode{
 		".": 0o700, "nodes": 0o700, store.FileName: 0o600, store.FileName + "-wal": 0o600, store.FileName + "-shm": 0o600,
 		"open.lock": 0o600, "write.gate": 0o600, "write.turn": 0o600,
@@ -99,7 +99,7 @@ func TestOpenMendsTheModeOfItsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, store.FileName)
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // the fault that is mended
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	open(t, dir)
@@ -237,7 +237,7 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustPut(t, old, "widget", "k", `"kept"`)
+	mustPut(t, old, "k", `"kept"`)
 	if err := old.Spool("a", 1<<20).Append(t.Context(), []store.SpoolRow{{Queue: "q", JobID: "j"}}); err == nil {
 		t.Fatal("the old version has a spool: this tests nothing")
 	}
