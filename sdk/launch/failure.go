@@ -43,14 +43,10 @@ var handshakeLine = regexp.MustCompile(`^\d+\|\d+\|`)
 func (p *Plugin) failedStart(ctx context.Context, err error) error {
 	p.proc.kill()
 	p.proc.abandon()
-	ended := errors.New("is still there")
+	ended := error(nil)
 	if p.proc.ID() != "" {
-		p.end(context.WithoutCancel(ctx))
-		select {
-		case <-p.proc.done:
-			p.proc.settle()
+		if ended = p.end(context.WithoutCancel(ctx)); ended == nil {
 			ended = p.proc.err
-		default: // reported by end
 		}
 	}
 	p.removeSockets()

@@ -19,6 +19,7 @@ import (
 	"bulkhead.dev/sdk"
 	"bulkhead.dev/sdk/internal/worker"
 	"bulkhead.dev/sdk/pluginv1"
+	"bulkhead.dev/sdk/state"
 	"bulkhead.dev/sdk/wire"
 )
 
@@ -54,7 +55,7 @@ func fixture(mode string) {
 		_, _ = fmt.Fprintln(os.Stderr, `{"@message":1,"@level":7}`)
 		_, _ = fmt.Fprintln(os.Stderr, strings.Repeat("x", 200<<10))
 	case "grandchild", "outsider":
-		child := exec.Command("/bin/sleep", "600") //nolint:noctx // it outlives everything, that is the point
+		child := exec.Command("/bin/sleep", "600")
 		child.Stdout, child.Stderr = os.Stdout, os.Stderr
 		child.SysProcAttr = &syscall.SysProcAttr{Setsid: mode == "outsider"}
 		if err := child.Start(); err != nil {
@@ -79,13 +80,14 @@ type settings struct {
 // domain answers its environment and its settings; everything else is driven by the reserved jobs.
 func domain() *sdk.Domain {
 	var configured settings
+	var host *sdk.Host
 	return &sdk.Domain{
 		Name: "fixture", Version: "1.2.3",
-		Configure: sdk.Configure(func(_ context.Context, s settings, _ *sdk.Host) error {
+		Configure: sdk.Configure(func(_ context.Context, s settings, h *sdk.Host) error {
 			if s.Name == "bad" {
 				return sdk.FieldError("name", "is %s", s.Name)
 			}
-			configured = s
+			configured, host = s, h
 			return nil
 		}),
 		Routes: []sdk.Route{
@@ -99,6 +101,14 @@ func domain() *sdk.Domain {
 				fmt.Println(text)
 				job.Log.Info(text)
 				return text, nil
+			})},
+			{Path: "state", Sync: true, Handle: sdk.Answer(func(ctx context.Context, _ *sdk.Job, _ struct{}) (int, error) {
+				entries := state.KVOf[int](host.State, "count/")
+				if err := entries.Put(ctx, "a", 7); err != nil {
+					return 0, err
+				}
+				n, _, err := entries.Get(ctx, "a")
+				return n, err
 			})},
 			{Path: "mask", Sync: true, Handle: sdk.Answer(func(context.Context, *sdk.Job, struct{}) (int, error) {
 				mask := syscall.Umask(0o077)

@@ -222,7 +222,7 @@ func TestStartFails(t *testing.T) {
 		"long directory": {change: func(cfg *launch.Config, _ *testing.T) { cfg.Dir = "/tmp/" + strings.Repeat("d", launch.MaxDir()) },
 			want: "the path of a unix socket is bounded"},
 		"open directory": {change: func(cfg *launch.Config, t *testing.T) {
-			if err := os.Chmod(cfg.Dir, 0o755); err != nil { //nolint:gosec // G302: that is the fault
+			if err := os.Chmod(cfg.Dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}, want: "not a directory of mode 0700"},

@@ -47,6 +47,14 @@ func serve(t *testing.T, w *worker.Worker) *pipe {
 	return p
 }
 
+// ended waits until the stream has been let go; the host's words were in order.
+func (p *pipe) ended(t *testing.T) {
+	t.Helper()
+	if err := <-p.served; status.Code(err) == codes.InvalidArgument {
+		t.Error(err)
+	}
+}
+
 func (p *pipe) Context() context.Context { return p.ctx }
 
 func (p *pipe) Recv() (*pluginv1.WorkRequest, error) {
@@ -155,7 +163,7 @@ func TestFrames(t *testing.T) {
 			t.Errorf("%d frames for 50 outcomes", frames)
 		}
 		p.cancel()
-		<-p.served
+		p.ended(t)
 	})
 }
 
@@ -193,7 +201,7 @@ func TestContextEnds(t *testing.T) {
 					t.Errorf("cause: %v", err)
 				}
 				p.cancel()
-				<-p.served
+				p.ended(t)
 			})
 		})
 	}
@@ -283,7 +291,7 @@ func TestDrain(t *testing.T) {
 			t.Errorf("drained before the outcome was sent: %v", out)
 		}
 		p.cancel()
-		<-p.served
+		p.ended(t)
 		if err := w.Drain(t.Context()); err != nil {
 			t.Errorf("without a stream: %v", err)
 		}
@@ -310,12 +318,12 @@ func TestOneStream(t *testing.T) {
 			t.Errorf("the second stream: %v", err)
 		}
 		close(gate)
-		<-first.served
+		first.ended(t)
 		third := serve(t, w)
 		third.send(run("1"))
 		third.outcome()
 		third.cancel()
-		<-third.served
+		third.ended(t)
 		if n := runs.Load(); n != 2 {
 			t.Errorf("%d runs", n)
 		}
@@ -365,7 +373,7 @@ func TestOutcomesThatDoNotGo(t *testing.T) {
 					t.Errorf("outcome: %v", out)
 				}
 				p.cancel()
-				<-p.served
+				p.ended(t)
 			})
 		})
 	}
