@@ -169,6 +169,7 @@ func connect(o *redis.UniversalOptions, cfg *Config) (commands, blocking redis.U
 	commands = redis.NewUniversalClient(o)
 	b := *o
 	b.PoolSize = maxBlocking
+	b.ReadTimeout += maxBlock
 	return commands, redis.NewUniversalClient(&b)
 }
 
