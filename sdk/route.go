@@ -30,8 +30,9 @@ type Route struct {
 	Verify Verification
 	// Challenge is answered by the host alone; nil: the vendor has none.
 	Challenge *Challenge
-	// Dedup says where the vendor's delivery id stands; several values are joined in this order. Empty: the hash of the
-	// body, which is wrong where the vendor counts its attempts inside it.
+	// Dedup says where the vendor's delivery id stands; several values are joined in this order. A call that has none of
+	// them is known by the hash of its body, which is no help where the vendor counts its attempts inside it. Empty:
+	// every call is a job of its own.
 	Dedup []Source
 	// DedupWindow is how long a repeat is recognised; it should outlive the vendor's retries. 0: 24 h.
 	DedupWindow time.Duration

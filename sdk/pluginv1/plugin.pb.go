@@ -590,7 +590,8 @@ type Route struct {
 	Verification *Verification `protobuf:"bytes,8,opt,name=verification,proto3" json:"verification,omitempty"`
 	// Answered by the host alone, without a job, after verification.
 	Challenge *Challenge `protobuf:"bytes,9,opt,name=challenge,proto3" json:"challenge,omitempty"`
-	// Where the vendor's delivery id stands; values are joined in this order. Empty: the hash of the body is used.
+	// Where the vendor's delivery id stands; values are joined in this order. When a call has none of them, the hash of
+	// its body stands for it. Empty: every call is a job of its own.
 	Dedup []*Source `protobuf:"bytes,10,rep,name=dedup,proto3" json:"dedup,omitempty"`
 	// How long a repeat of the same delivery is recognised. 0: 24 h.
 	DedupWindow *durationpb.Duration `protobuf:"bytes,11,opt,name=dedup_window,json=dedupWindow,proto3" json:"dedup_window,omitempty"`
