@@ -157,6 +157,9 @@ func (l *Loop) read(ctx, work context.Context) {
 			continue
 		}
 		deliveries, err := l.domain.Read(ctx, free)
+		if len(deliveries) > 0 {
+			l.extend() // a process that has just taken over must not begin on its predecessor's lease, or on none
+		}
 		for _, delivery := range deliveries {
 			l.begin(work, delivery)
 		}
@@ -226,11 +229,18 @@ func (l *Loop) lease(ctx context.Context) {
 	tick := time.NewTicker(l.cfg.Lease / 4)
 	defer tick.Stop()
 	for {
-		l.cfg.Worker.Lease(l.domain.Lease())
+		l.extend()
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// extend says nothing before the node's first beat, nor when its lease has ended: the plugin's own clock ends that one.
+func (l *Loop) extend() {
+	if remaining := l.domain.Lease(); remaining > 0 {
+		l.cfg.Worker.Lease(remaining)
 	}
 }
