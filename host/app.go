@@ -78,7 +78,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.phase.Store(phaseStarting)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.close())
+			err = errors.Join(err, a.close()) //nolint:contextcheck // ctx may have ended; Close bounds itself
 		}
 	}()
 	if a.door, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
@@ -167,7 +167,7 @@ func (a *App) URL() string { return "http://" + a.door.Addr().String() }
 func (a *App) Run(ctx context.Context) error {
 	admins, err := admin.Listen(ctx, a.folder.Dir(), a.operations())
 	if err != nil {
-		return errors.Join(err, a.close())
+		return errors.Join(err, a.close()) //nolint:contextcheck // as in New
 	}
 	stages := []*stage{
 		newStage("door", a.serveDoor),
@@ -189,7 +189,7 @@ func (a *App) Run(ctx context.Context) error {
 	for _, s := range stages {
 		s.stop()
 	}
-	return errors.Join(err, a.close())
+	return errors.Join(err, a.close()) //nolint:contextcheck // ctx has ended
 }
 
 // stage is a role of the host that ends before the next one is told to.

@@ -37,7 +37,7 @@ func TestEveryConfigFaultIsListedAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "bulkhead.yaml")
-	text := "listen: nowhere\nlog:\n  levle: info\nredis:\n  pool_size: many\nauth:\n  bootstrap_token: in-the-clear\n"
+	text := "listen: nowhere\nlog:\n  levl: info\nredis:\n  pool_size: many\nauth:\n  bootstrap_token: in-the-clear\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestEveryConfigFaultIsListedAtOnce(t *testing.T) {
 	if code != 2 {
 		t.Errorf("exit code %d; want 2", code)
 	}
-	for _, want := range []string{"bulkhead.yaml:1", "listen", "levle", "level", "pool_size", "bootstrap_token", "env:"} {
+	for _, want := range []string{"bulkhead.yaml:1", "listen", "levl", "level", "pool_size", "bootstrap_token", "env:"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the faults do not name %q:\n%s", want, out)
 		}

@@ -63,7 +63,7 @@ type Sandbox struct {
 func Start(ctx context.Context, path string, log hclog.Logger) (*Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	described, err := exec.CommandContext(ctx, path, "describe").Output() //nolint:gosec // the path is beside our own binary
+	described, err := exec.CommandContext(ctx, path, "describe").Output()
 	if err != nil {
 		return nil, fmt.Errorf("sandbox describe: %w", err)
 	}
@@ -72,7 +72,7 @@ func Start(ctx context.Context, path string, log hclog.Logger) (*Sandbox, error)
 		return nil, fmt.Errorf("sandbox describe: %w", err)
 	}
 	// The child outlives the start's context.
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, "serve") //nolint:gosec // see above
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, "serve")
 	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	s.cmd.Stderr = log.Named("sandbox").StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Info})
 	detach(s.cmd)

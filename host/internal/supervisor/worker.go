@@ -100,7 +100,7 @@ func (d *Domain) alone(g *generation, ended <-chan struct{}) {
 	d.mu.Lock()
 	d.solos[g] = struct{}{}
 	d.mu.Unlock()
-	d.solo.Go(func() {
+	d.solo.Go(func() { //nolint:contextcheck // it outlives the start that ctx bounded
 		select {
 		case <-ended:
 		case <-g.gone():
