@@ -76,9 +76,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		changed: make(chan struct{}, 1),
 	}
 	a.phase.Store(phaseStarting)
-	defer func() {
+	defer func() { //nolint:contextcheck // ctx may have ended; close bounds itself
 		if err != nil {
-			err = errors.Join(err, a.close()) //nolint:contextcheck // ctx may have ended; Close bounds itself
+			err = errors.Join(err, a.close())
 		}
 	}()
 	if a.door, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {

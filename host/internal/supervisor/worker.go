@@ -91,7 +91,7 @@ func (d *Domain) StartAlone(ctx context.Context, run *pluginv1.Run, done func(En
 		g.end(ctx, 0)
 		return fmt.Errorf("a process of its own for the run: %w", err)
 	}
-	d.alone(g, ended)
+	d.alone(g, ended) //nolint:contextcheck // the process outlives the start that ctx bounded
 	return nil
 }
 
@@ -100,7 +100,7 @@ func (d *Domain) alone(g *generation, ended <-chan struct{}) {
 	d.mu.Lock()
 	d.solos[g] = struct{}{}
 	d.mu.Unlock()
-	d.solo.Go(func() { //nolint:contextcheck // it outlives the start that ctx bounded
+	d.solo.Go(func() {
 		select {
 		case <-ended:
 		case <-g.gone():
