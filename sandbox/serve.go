@@ -94,7 +94,7 @@ func (c *serve) Run(ctx context.Context, std *streams) error {
 	go func() { served <- srv.Serve(ln) }() // waited for below
 	if err := json.NewEncoder(std.out).Encode(ready{url, set}); err != nil {
 		_ = srv.Close()
-		_ = <-served
+		<-served //nolint:errcheck // after Close it says nothing new
 		return fmt.Errorf("ready line: %w", err)
 	}
 	// Stdin is a lifeline: who started the sandbox holds the other end. A read of it can't be called off, so this

@@ -103,7 +103,7 @@ func spoolForEver(ctx context.Context, s *store.Store) error {
 
 func startChild(t *testing.T, role, dir string) (*exec.Cmd, *bufio.Scanner, *strings.Builder) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very binary
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), childRole+"="+role, childDir+"="+dir)
 	stderr := &strings.Builder{}
 	cmd.Stderr = stderr
