@@ -17,7 +17,7 @@ type proxy struct {
 	mu     sync.Mutex
 	open   *sync.Cond
 	paused bool // nothing passes in either direction
-	deaf   bool // requests pass, replies are dropped
+	deaf   bool // requests pass, replies are dropped (but for the greeting, without which nothing is sent)
 	closed bool
 	conns  map[net.Conn]bool
 }
@@ -67,13 +67,13 @@ func (p *proxy) accept() {
 func (p *proxy) pump(to, from net.Conn, replies bool) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	buf := make([]byte, 64<<10)
-	for {
+	for first := true; ; first = false {
 		n, err := from.Read(buf)
 		p.mu.Lock()
 		for p.paused && !p.closed {
 			p.open.Wait()
 		}
-		drop := p.deaf && replies
+		drop := p.deaf && replies && !first
 		p.mu.Unlock()
 		if n > 0 && !drop {
 			if _, err := to.Write(buf[:n]); err != nil {
