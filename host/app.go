@@ -46,6 +46,7 @@ type App struct {
 	runDir   string
 	phase    atomic.Value // string: starting, ready, draining
 	changed  chan struct{}
+	grace    grace
 
 	routing sync.Mutex // one set of routes at a time
 }
@@ -73,7 +74,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	cfg, log := opts.Config, opts.Log
 	a := &App{
 		cfg: cfg, log: log, greeting: opts.Greeting, node: newNode(), metrics: telemetry.NewMetrics(),
-		changed: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), grace: grace{whole: cfg.Shutdown.Grace},
 	}
 	a.phase.Store(phaseStarting)
 	defer func() { //nolint:contextcheck // ctx may have ended; close bounds itself
@@ -184,6 +185,7 @@ func (a *App) Run(ctx context.Context) error {
 		err = nil
 	case err = <-failed:
 	}
+	a.grace.begin()
 	a.phase.Store(phaseDraining)
 	a.log.Info("draining", "grace", a.cfg.Shutdown.Grace)
 	for _, s := range stages {

@@ -50,7 +50,7 @@ func (a *App) supervise() {
 		Settings: a.settings, State: a.store, Changed: a.pluginChanged,
 		StartTimeout: func(instance string) time.Duration { return a.cfg.Plugin(instance).StartTimeout },
 		HungAfter:    func(instance string) time.Duration { return a.cfg.Plugin(instance).HungAfter },
-		Grace:        a.cfg.Shutdown.Grace, Lease: a.cfg.Queue.Lease, Log: a.log.Named("plugin"),
+		Grace:        a.grace.forPlugins, Lease: a.cfg.Queue.Lease, Log: a.log.Named("plugin"),
 	})
 	a.metrics.Depths(a.depths)
 }
@@ -188,7 +188,7 @@ func (a *App) startLoop(ctx context.Context, d *supervisor.Domain, info supervis
 				Reserve: reserve, Router: dispatch.Router{Subscriptions: a.queue}, Cancel: cancel,
 			})
 		},
-		Recorder: a.metrics, Lease: a.cfg.Queue.Lease, Grace: a.cfg.Shutdown.Grace, Log: a.log.Named("dispatch"),
+		Recorder: a.metrics, Lease: a.cfg.Queue.Lease, Grace: a.grace.forWork, Log: a.log.Named("dispatch"),
 	})
 	if err != nil {
 		return nil, err

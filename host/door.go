@@ -24,7 +24,7 @@ func (a *App) serveDoor(ctx context.Context) error {
 	a.greet()
 	closed := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Shutdown.Grace)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.grace.forWork())
 		defer cancel()
 		closed <- server.Shutdown(grace)
 	})

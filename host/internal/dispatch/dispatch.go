@@ -65,8 +65,8 @@ type Config struct {
 	Recorder Recorder
 	// Lease is the queue's lease; the plugin hears of it every quarter.
 	Lease time.Duration
-	// Grace is how long runs may go on when the loop is to end.
-	Grace time.Duration
+	// Grace says, when the loop is to end, how long runs may go on.
+	Grace func() time.Duration
 	Log   hclog.Logger
 }
 
@@ -122,7 +122,7 @@ func reserve(m *pluginv1.Manifest, slots int) int {
 	return 0
 }
 
-// Run reads and runs jobs until ctx ends, then waits at most Grace for the runs in flight; what is still running then
+// Run reads and runs jobs until ctx ends, then waits at most Grace() for the runs in flight; what is still running then
 // is given back.
 func (l *Loop) Run(ctx context.Context) error {
 	// The domain's roles beat for the runs, so they end after the last run.
@@ -138,7 +138,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	l.read(ctx, work)
-	timer := time.AfterFunc(l.cfg.Grace, func() { stop(errStopping) })
+	timer := time.AfterFunc(l.cfg.Grace(), func() { stop(errStopping) })
 	l.runs.Wait()
 	timer.Stop()
 	endRoles()

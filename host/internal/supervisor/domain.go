@@ -192,7 +192,7 @@ func (d *Domain) stay(ctx context.Context, g *generation) error {
 			g.end(ctx, 0)
 			return err
 		case <-ctx.Done():
-			g.end(ctx, d.cfg.Grace)
+			g.end(ctx, d.cfg.Grace())
 			return ctx.Err()
 		case <-tick.C:
 			if err := g.plugin.Health(ctx); err == nil {

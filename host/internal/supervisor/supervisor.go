@@ -45,8 +45,8 @@ type Config struct {
 	HungAfter func(instance string) time.Duration
 	// Restart says how a plugin that ended is started again.
 	Restart Restart
-	// Grace is how long a plugin may drain at the end.
-	Grace time.Duration
+	// Grace says how long a plugin may drain at the end.
+	Grace func() time.Duration
 	// Lease is given to processes that run one job alone.
 	Lease time.Duration
 	Log   hclog.Logger

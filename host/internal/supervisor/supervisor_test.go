@@ -88,7 +88,7 @@ func start(t *testing.T, path, settings string) *bench {
 		StartTimeout: func(string) time.Duration { return 30 * time.Second },
 		HungAfter:    func(string) time.Duration { return time.Minute },
 		Restart:      supervisor.Restart{First: time.Millisecond, Failures: 3},
-		Grace:        5 * time.Second, Lease: time.Minute, Log: hclog.NewNullLogger(),
+		Grace:        func() time.Duration { return 5 * time.Second }, Lease: time.Minute, Log: hclog.NewNullLogger(),
 	})
 	b.domain = s.Domains()[0]
 	ctx, cancel := context.WithCancel(t.Context())
