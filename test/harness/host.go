@@ -35,7 +35,7 @@ type Options struct {
 
 // Host is a running host process.
 type Host struct {
-	t *testing.T
+	t testing.TB
 	// URL is the base of its door.
 	URL string
 	// DataDir is its data directory.
@@ -64,7 +64,7 @@ func (l *log) String() string {
 }
 
 // StartHost starts a host on a free port and waits until its door is open. It ends with the test.
-func StartHost(t *testing.T, bin *Binaries, o Options) *Host {
+func StartHost(t testing.TB, bin *Binaries, o Options) *Host {
 	t.Helper()
 	h := &Host{t: t, DataDir: o.DataDir, log: &log{}, exited: make(chan struct{})}
 	if h.DataDir == "" {
@@ -104,7 +104,7 @@ func StartHost(t *testing.T, bin *Binaries, o Options) *Host {
 }
 
 // pluginDir makes a directory with the plugins that the test wants.
-func pluginDir(t *testing.T, bin *Binaries, dir string, names []string) string {
+func pluginDir(t testing.TB, bin *Binaries, dir string, names []string) string {
 	t.Helper()
 	if len(names) == 0 {
 		return bin.Plugins
@@ -195,7 +195,7 @@ type Answer struct {
 }
 
 // JSON reads a member of the body.
-func (a Answer) JSON(t *testing.T, out any) {
+func (a Answer) JSON(t testing.TB, out any) {
 	t.Helper()
 	if err := json.Unmarshal(a.Body, out); err != nil {
 		t.Fatalf("body %q: %v", a.Body, err)

@@ -52,7 +52,7 @@ func (h *Host) AwaitJob(id string, states ...string) Job {
 }
 
 // Accepted reads the job's id from the answer of a webhook.
-func (a Answer) Accepted(t *testing.T) string {
+func (a Answer) Accepted(t testing.TB) string {
 	t.Helper()
 	var accepted struct {
 		JobID     string `json:"job_id"`

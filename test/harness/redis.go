@@ -13,20 +13,22 @@ import (
 
 // Redis is a redis-server (or valkey-server) of the test's own, on a unix socket.
 type Redis struct {
-	t      *testing.T
+	t      testing.TB
 	socket string
 	dir    string
+	args   []string
 	cmd    *exec.Cmd
 }
 
-// StartRedis starts a server that keeps everything on disk; it ends with the test.
-func StartRedis(t *testing.T) *Redis {
+// StartRedis starts a server that keeps everything on disk, unless args of its command line say otherwise; it ends with
+// the test.
+func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "bhredis") // short: a socket's path has about 100 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Redis{t: t, dir: dir, socket: filepath.Join(dir, "s")}
+	r := &Redis{t: t, dir: dir, socket: filepath.Join(dir, "s"), args: args}
 	r.Start()
 	t.Cleanup(func() {
 		r.Kill()
@@ -48,8 +50,10 @@ func (r *Redis) Start() {
 	if err != nil {
 		r.t.Fatal("neither redis-server nor valkey-server is installed; make test installs one")
 	}
-	r.cmd = exec.Command(program, "--port", "0", "--unixsocket", r.socket, "--dir", r.dir, //nolint:noctx // ended by Kill
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "")
+	args := append([]string{
+		"--port", "0", "--unixsocket", r.socket, "--dir", r.dir, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+	}, r.args...)
+	r.cmd = exec.Command(program, args...) //nolint:noctx // ended by Kill
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
@@ -81,7 +85,7 @@ func (r *Redis) Kill() {
 }
 
 // Eventually waits until check answers nil, at most 60 s, and fails the test with the last error else.
-func Eventually(t *testing.T, what string, check func() error) {
+func Eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -14,7 +14,7 @@ import (
 
 // Sandbox stands in for the vendors' APIs.
 type Sandbox struct {
-	t *testing.T
+	t testing.TB
 	// URL is its base.
 	URL string
 	// Settings are what each plugin needs to reach it.
@@ -22,7 +22,7 @@ type Sandbox struct {
 }
 
 // StartSandbox starts a sandbox that ends with the test.
-func StartSandbox(t *testing.T, bin *Binaries) *Sandbox {
+func StartSandbox(t testing.TB, bin *Binaries) *Sandbox {
 	t.Helper()
 	cmd := exec.Command(bin.Sandbox, "serve") //nolint:noctx // ends with its standard input
 	stdin, err := cmd.StdinPipe()
