@@ -1,6 +1,10 @@
 package queue
 
-import "github.com/redis/go-redis/v9"
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
 
 // Beside makes cfg a second node on the embedded queue of q.
 func Beside(cfg Config, q *Queue) Config {
@@ -25,3 +29,12 @@ func KeysOf(instance string) Keys {
 
 // Group is the consumer group.
 const Group = group
+
+// RunScript runs one script on an instance's keys.
+func RunScript(ctx context.Context, q *Queue, instance, name string, args ...any) *redis.Cmd {
+	s := map[string]script{
+		"settle": q.scripts.settle, "due": q.scripts.due, "claim": q.scripts.claim, "takeover": q.scripts.takeover,
+		"beat": q.scripts.beat, "reap": q.scripts.reap, "cancel": q.scripts.cancel,
+	}[name]
+	return q.runDomain(ctx, s, keysOf(instance), args...)
+}

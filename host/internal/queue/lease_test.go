@@ -342,6 +342,36 @@ func TestLostReplies(t *testing.T) {
 	}
 }
 
+// A reply that was long on its way begins nothing: another node may have taken the entry meanwhile.
+func TestLateReplyBeginsNothing(t *testing.T) {
+	r := onReal(t)
+	p := startProxy(t, r.real)
+	a := r.node(func(c *queue.Config) { c.URL, c.Lease = p.url(), time.Second })
+	b := r.node()
+	ra := read(t, a)
+	put(t, b, job(0))
+	ra.done(ra.one())
+	eventually(t, "it beats", func() bool { return ra.Lease() > 0 })
+	p.hold(true)
+	put(t, b, job(1, func(j *queue.Job) { j.Lane = queue.LaneNow }))
+	got := make(chan []queue.Delivery, 1)
+	go func() {
+		list, _ := ra.Read(context.Background(), 1)
+		got <- list
+	}()
+	eventually(t, "the entry is given", func() bool { return status(t, b, "acme-0001").State == queue.StateRunning })
+	eventually(t, "more than half a lease passes", func() bool { return ra.Lease() == 0 })
+	p.hold(false)
+	if list := <-got; len(list) > 0 {
+		t.Fatalf("began %s", ids(list))
+	}
+	d := ra.one()
+	if d.Starts != 2 {
+		t.Fatalf("%+v", d)
+	}
+	ra.done(d)
+}
+
 func TestScriptsAreFlushed(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		q := r.node()

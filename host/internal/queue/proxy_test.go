@@ -18,6 +18,7 @@ type proxy struct {
 	open   *sync.Cond
 	paused bool // nothing passes in either direction
 	deaf   bool // requests pass, replies are dropped (but for the greeting, without which nothing is sent)
+	held   bool // replies wait
 	closed bool
 	conns  map[net.Conn]bool
 }
@@ -70,7 +71,7 @@ func (p *proxy) pump(to, from net.Conn, replies bool) {
 	for first := true; ; first = false {
 		n, err := from.Read(buf)
 		p.mu.Lock()
-		for p.paused && !p.closed {
+		for (p.paused || p.held && replies) && !p.closed {
 			p.open.Wait()
 		}
 		drop := p.deaf && replies && !first
@@ -90,6 +91,14 @@ func (p *proxy) pump(to, from net.Conn, replies bool) {
 func (p *proxy) set(paused, deaf bool) {
 	p.mu.Lock()
 	p.paused, p.deaf = paused, deaf
+	p.open.Broadcast()
+	p.mu.Unlock()
+}
+
+// hold makes replies wait, or lets them go.
+func (p *proxy) hold(held bool) {
+	p.mu.Lock()
+	p.held = held
 	p.open.Broadcast()
 	p.mu.Unlock()
 }
