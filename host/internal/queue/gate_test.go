@@ -129,29 +129,50 @@ func TestLimitsDoNotLockEachOther(t *testing.T) {
 	})
 }
 
-// A release lets in 100 waiters at most, and what is left is not forgotten.
+// A release passes on at most 100 waiters, and what is left is noted and not forgotten: also when exactly the last one
+// before a living waiter was the hundredth.
 func TestReleaseIsBoundedAndGoesOn(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		q := r.node()
-		put(t, q, job(0, key("k")))
-		soon := time.Now().Add(30 * time.Millisecond)
-		const n = 350
-		for i := 1; i <= n; i++ {
-			put(t, q, job(i, key("k"), func(j *queue.Job) { j.Expires = soon }))
-		}
-		put(t, q, job(n+1, key("k")))
-		d, err := q.Depth(context.Background(), acme)
-		if err != nil || d.Held == 0 {
-			t.Fatalf("%+v, %v", d, err)
-		}
-		rd := read(t, q)
-		first := rd.one()
-		eventually(t, "the waiters' time is over", func() bool { return time.Now().After(soon) })
-		rd.done(first)
-		if d := rd.one(); d.ID != job(n+1).ID {
-			t.Fatalf("began %s", d.ID)
+		groups(t, q)
+		id := 0
+		for _, n := range []int{99, 100, 101, 250} {
+			first := job(id, key("k"))
+			put(t, q, first)
+			entry := ghost(t, q, "ghost001", 1)[0]
+			soon := time.Now().Add(5 * time.Millisecond)
+			for range n {
+				id++
+				put(t, q, job(id, key("k"), func(j *queue.Job) { j.Expires = soon }))
+			}
+			id++
+			last := put(t, q, job(id, key("k"))).ID
+			id++
+			eventually(t, "the waiters' time is over", func() bool { return time.Since(soon) > 5*time.Millisecond })
+			settle(t, q, "ghost001", "f", first.ID, entry.ID, 1, "won")
+			for more := true; more; {
+				reply, err := queue.RunScript(context.Background(), q, acme, "due").Int64Slice()
+				if err != nil || reply[0] > 110 {
+					t.Fatalf("%v, %v", reply, err)
+				}
+				more = reply[0] > 0
+			}
+			if state := status(t, q, last).State; state != queue.StateQueued {
+				t.Fatalf("after %d expired waiters the last one is %s", n, state)
+			}
+			settle(t, q, "ghost001", "f", last, ghost(t, q, "ghost001", 1)[0].ID, 1, "won")
 		}
 	})
+}
+
+// settle ends a run of a node that no Domain plays.
+func settle(t *testing.T, q *queue.Queue, node, kind, id, sid string, n int, want string) {
+	t.Helper()
+	reply, err := queue.RunScript(context.Background(), q, acme, "settle",
+		node, kind, id, 0, sid, n, "", 0, "1", "", "", "", "", 0, "1", 0, 0).StringSlice()
+	if err != nil || len(reply) != 1 || reply[0] != want {
+		t.Fatalf("settle %s: %v, %v, want %s", id, reply, err, want)
+	}
 }
 
 func TestCancelLeavesTheGates(t *testing.T) {
