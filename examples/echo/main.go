@@ -2,7 +2,7 @@
 //
 //	go build -o bin/plugins/echo ./examples/echo
 //
-// A running host takes it in at once. Set plugins.echo.settings.secret to what the sender signs with; then
+// The host runs it from its next start. Set plugins.echo.settings.secret to what the sender signs with; then
 // POST /webhooks/echo/events takes signed JSON, and POST /interactive/echo/say answers {"text": "..."}.
 package main
 
