@@ -34,10 +34,10 @@ func audit(t *testing.T, c redis.UniversalClient) (faults []string) {
 		records[id] = r
 		ttl, err := c.PTTL(ctx, key).Result()
 		must(err)
-		if keeps := strings.Contains("rwdx", r["s"]); keeps != (ttl < 0) {
+		if keeps := in(r["s"], "rwdx"); keeps != (ttl < 0) {
 			bad("%s in state %s has ttl %s", id, r["s"], ttl)
 		}
-		if hasEnvelope := r["e"] != ""; hasEnvelope != strings.Contains("wdx", r["s"]) {
+		if hasEnvelope := r["e"] != ""; hasEnvelope != in(r["s"], "wdx") {
 			bad("%s in state %s: envelope in the record: %v", id, r["s"], hasEnvelope)
 		}
 	}
@@ -73,7 +73,7 @@ func audit(t *testing.T, c redis.UniversalClient) (faults []string) {
 	}
 	for id, r := range records {
 		want := []string{r["s"]}
-		if !strings.Contains("rwdx", r["s"]) {
+		if !in(r["s"], "rwdx") {
 			want = nil
 		}
 		if !slices.Equal(places[id], want) {
@@ -87,6 +87,9 @@ func audit(t *testing.T, c redis.UniversalClient) (faults []string) {
 	return append(faults, auditGates(t, c, records)...)
 }
 
+// in reports whether a record's state is one of the codes.
+func in(state, codes string) bool { return strings.Contains(codes, state) }
+
 // auditGates compares the gates with what the records say.
 func auditGates(t *testing.T, c redis.UniversalClient, records map[string]map[string]string) (faults []string) {
 	t.Helper()
@@ -98,7 +101,7 @@ func auditGates(t *testing.T, c redis.UniversalClient, records map[string]map[st
 	}
 	gates := map[string]*gate{}
 	for id, r := range records {
-		if r["g"] == "" || !strings.Contains("rwd", r["s"]) {
+		if r["g"] == "" || !in(r["s"], "rwd") {
 			continue
 		}
 		lines := strings.Split(r["g"], "\n")
@@ -140,12 +143,12 @@ func auditGates(t *testing.T, c redis.UniversalClient, records map[string]map[st
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := slices.Clone(list)
-		slices.Sort(in)
+		there := slices.Clone(list)
+		slices.Sort(there)
 		want := slices.Concat(g.holds, g.waiters)
 		slices.Sort(want)
-		if !slices.Equal(in, want) {
-			bad("gate %s: %v, the records say %v", name, in, want)
+		if !slices.Equal(there, want) {
+			bad("gate %s: %v, the records say %v", name, there, want)
 		}
 		for _, id := range g.holds {
 			if at := slices.Index(list, id); at >= g.n {

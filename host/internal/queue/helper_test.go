@@ -114,10 +114,10 @@ func onBoth(t *testing.T, test func(t *testing.T, r *rig)) {
 	})
 }
 
-func onReal(t *testing.T, args ...string) *rig {
+func onReal(t *testing.T) *rig {
 	t.Helper()
 	t.Parallel()
-	return &rig{t: t, real: startServer(t, args...)}
+	return &rig{t: t, real: startServer(t)}
 }
 
 // node opens the queue of one more node.

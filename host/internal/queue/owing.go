@@ -78,7 +78,7 @@ func (d *Domain) look(ctx context.Context) error {
 				return err
 			}
 			for _, p := range page {
-				found = append(found, owned{lane: Lane(lane), sid: p.ID, n: int(p.RetryCount)}) //nolint:gosec // three lanes
+				found = append(found, owned{lane: Lane(lane), sid: p.ID, n: int(p.RetryCount)})
 			}
 			if len(page) < sweepPage {
 				break

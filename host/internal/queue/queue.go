@@ -149,7 +149,7 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	q.results = newResults(q)
 	if cfg.Spool != nil {
 		if q.spool, err = openSpool(ctx, q, cfg.Spool); err != nil {
-			return nil, errors.Join(err, q.Close())
+			return nil, errors.Join(err, q.Close()) //nolint:contextcheck // Close has its own bound
 		}
 		q.background(q.spool.relay)
 	}

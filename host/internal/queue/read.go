@@ -18,7 +18,8 @@ func (d *Domain) block() time.Duration {
 }
 
 // Read waits for work, at most a fraction of the lease, and returns up to free runs, which have thereby begun. No
-// run and no error: nothing came. An error is worth a log line and a short wait, no more. One caller at a time.
+// run and no error: nothing came. An error is worth a log line and a short wait, no more; runs may come with it. One
+// caller at a time.
 //
 // What this node owns and does not run comes first, then what a dead node left, then the lanes: now, normal, bulk.
 func (d *Domain) Read(ctx context.Context, free int) ([]Delivery, error) {
@@ -155,6 +156,8 @@ func (d *Domain) readGroup(ctx context.Context, c redis.UniversalClient, lanes [
 
 // begin makes runs of what Redis gave, at most room. A late reply starts nothing: another node may have taken the
 // entries meanwhile. What should not run is settled at once.
+//
+//nolint:contextcheck // the end of a read must not undo the end of a job
 func (d *Domain) begin(ctx context.Context, list []begun, sent time.Time, room int) []Delivery {
 	if len(list) == 0 {
 		return nil

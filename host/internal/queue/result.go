@@ -34,7 +34,6 @@ type Waiter struct {
 	jobID string
 	since time.Time
 	next  time.Time
-	step  int
 }
 
 // Await registers a waiter for a request that this node made. Register it before the job is enqueued, then give it the

@@ -239,7 +239,7 @@ func pack(j *Job) ([]byte, error) {
 
 func unpack(payload []byte) (Job, error) {
 	n, used := binary.Uvarint(payload)
-	if used <= 0 || n > uint64(len(payload)-used) {
+	if used <= 0 || n > uint64(len(payload)-used) { //nolint:gosec // not negative
 		return Job{}, fmt.Errorf("%w: spooled job is cut off", ErrInvalid)
 	}
 	var j Job

@@ -35,11 +35,7 @@ const (
 
 // Ended reports whether nothing more happens to the job by itself.
 func (s State) Ended() bool {
-	switch s {
-	case StateDone, StateDead, StateCancelled, StateExpired:
-		return true
-	}
-	return false
+	return s == StateDone || s == StateDead || s == StateCancelled || s == StateExpired
 }
 
 // Fault says whose fault an error is.
@@ -168,4 +164,4 @@ func (q *Queue) Depth(ctx context.Context, instance string) (Depth, error) {
 	return d, nil
 }
 
-func laneOf(text string) Lane { return Lane(min(max(number(text), 0), int(LaneBulk))) } //nolint:gosec // bounded
+func laneOf(text string) Lane { return Lane(min(max(number(text), 0), int(LaneBulk))) }
