@@ -1,0 +1,136 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"bulkhead.dev/host/internal/queue"
+	"bulkhead.dev/host/internal/telemetry"
+)
+
+// callers is how many wait for their answer at once.
+const callers = 64
+
+// TestMain makes a load generator of the test binary where loadEnv asks for one.
+func TestMain(m *testing.M) {
+	if task := os.Getenv(loadEnv); task != "" {
+		if err := load(task); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// echoPlugin builds the example plugin, once for all benchmarks of this process.
+var echoPlugin = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "bulkhead")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "echo")
+	out, err := exec.Command("go", "build", "-o", path, "bulkhead.dev/examples/echo").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// openQueue opens a queue on a redis-server of its own, which keeps nothing on disk.
+func openQueue(b *testing.B) *queue.Queue {
+	b.Helper()
+	dir := shortDir(b)
+	socket := filepath.Join(dir, "r")
+	server := exec.Command("redis-server", "--port", "0", "--save", "", "--appendonly", "no", "--dir", dir,
+		"--unixsocket", socket, "--loglevel", "warning")
+	if err := server.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = server.Process.Kill() // it has nothing to keep
+		_ = server.Wait()
+	})
+	await(b, "redis-server listens", func() bool { // before the queue is opened, or it begins with an outage
+		conn, err := (&net.Dialer{}).DialContext(b.Context(), "unix", socket)
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
+	})
+	q, err := queue.Open(b.Context(), queue.Config{URL: "unix://" + socket, Node: node})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := q.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	await(b, "redis-server answers", func() bool { return q.Ping(context.Background()) == nil })
+	return q
+}
+
+const node = "bench001"
+
+// shortDir is a directory whose path leaves room for a socket's name.
+func shortDir(b *testing.B) string {
+	b.Helper()
+	dir, err := os.MkdirTemp("", "bh")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// hostLog logs as a host does by default, to nowhere.
+func hostLog(b *testing.B) hclog.Logger {
+	b.Helper()
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = nowhere.Close() })
+	return telemetry.NewLogger(nowhere, "info", "json")
+}
+
+// await waits until a condition holds.
+func await(b *testing.B, what string, cond func() bool) {
+	b.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	end := time.NewTimer(time.Minute)
+	defer end.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			b.Fatalf("did not happen: %s", what)
+		}
+	}
+}
+
+// processorTime begins to measure what this process works, which other load on the machine hardly changes.
+func processorTime(b *testing.B) (report func()) {
+	b.Helper()
+	used := func() int64 {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			b.Fatal(err)
+		}
+		return usage.Utime.Nano() + usage.Stime.Nano()
+	}
+	before := used()
+	return func() { b.ReportMetric(float64(used()-before)/float64(b.N), "cpu-ns/op") }
+}
