@@ -62,7 +62,7 @@ func build() (*Binaries, error) {
 	targets[filepath.Join(bin.Plugins, "probe")] = "bulkhead.dev/test/probe"
 	for out, pkg := range targets {
 		cmd := exec.Command("go", "build", "-o", out, pkg) //nolint:noctx // bounded by the test's own time
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make plugins builds them
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")    // as make plugins builds them
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build %s: %w\n%s", pkg, err, text)
 		}
