@@ -40,6 +40,9 @@ func StartRedis(t testing.TB, args ...string) *Redis {
 // URL is what redis.url takes.
 func (r *Redis) URL() string { return "unix://" + r.socket }
 
+// PID is the server's process id.
+func (r *Redis) PID() int { return r.cmd.Process.Pid }
+
 // Start starts the server, again after Kill.
 func (r *Redis) Start() {
 	r.t.Helper()
