@@ -49,6 +49,9 @@ func keysOf(instance string) *keys {
 	return k
 }
 
+// anyRecord matches the records of all domains.
+const anyRecord = "{*_queue}:job:*"
+
 func keyNode(node string) string { return "node:" + node }
 
 // gatesText writes the gates that a job enters, in the one global order: its key, then its limits by name.
@@ -73,8 +76,13 @@ func gatesText(key string, limits []Limit) string {
 	return b.String()
 }
 
-// gateKey keeps short plain keys readable and hashes the others.
+// gateKey keeps short plain keys readable and hashes the others. What it has made it leaves as it is.
 func gateKey(key string) string {
+	if digits, ok := strings.CutPrefix(key, hashedGateMarking); ok && len(digits) == hashedGateHexLen {
+		if _, err := hex.DecodeString(digits); err == nil {
+			return key
+		}
+	}
 	if len(key) <= maxPlainGateLen && !strings.HasPrefix(key, hashedGateMarking) && !strings.ContainsFunc(key, unprintable) {
 		return key
 	}

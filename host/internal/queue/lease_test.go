@@ -352,7 +352,7 @@ func TestLateReplyBeginsNothing(t *testing.T) {
 	put(t, b, job(0))
 	ra.done(ra.one())
 	eventually(t, "it beats", func() bool { return ra.Lease() > 0 })
-	p.hold(true)
+	p.hold("xreadgroup")
 	put(t, b, job(1, func(j *queue.Job) { j.Lane = queue.LaneNow }))
 	got := make(chan []queue.Delivery, 1)
 	go func() {
@@ -360,8 +360,12 @@ func TestLateReplyBeginsNothing(t *testing.T) {
 		got <- list
 	}()
 	eventually(t, "the entry is given", func() bool { return status(t, b, "acme-0001").State == queue.StateRunning })
-	eventually(t, "more than half a lease passes", func() bool { return ra.Lease() == 0 })
-	p.hold(false)
+	half := time.Now().Add(600 * time.Millisecond)
+	eventually(t, "more than half a lease passes", func() bool { return time.Now().After(half) })
+	if ra.Lease() < 500*time.Millisecond {
+		t.Fatalf("it beats all the time, and the lease lasts %s", ra.Lease())
+	}
+	p.hold("")
 	if list := <-got; len(list) > 0 {
 		t.Fatalf("began %s", ids(list))
 	}

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"bytes"
 	"net"
 	"path/filepath"
 	"sync"
@@ -16,9 +17,9 @@ type proxy struct {
 
 	mu     sync.Mutex
 	open   *sync.Cond
-	paused bool // nothing passes in either direction
-	deaf   bool // requests pass, replies are dropped (but for the greeting, without which nothing is sent)
-	held   bool // replies wait
+	paused bool   // nothing passes in either direction
+	deaf   bool   // requests pass, replies are dropped (but for the greeting, without which nothing is sent)
+	slow   string // replies wait on a connection on which this word was sent
 	closed bool
 	conns  map[net.Conn]bool
 }
@@ -60,18 +61,22 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.conns[in], p.conns[out] = true, true
 		p.mu.Unlock()
-		p.wg.Go(func() { p.pump(out, in, false) })
-		p.wg.Go(func() { p.pump(in, out, true) })
+		var slow bool // under p.mu
+		p.wg.Go(func() { p.pump(out, in, false, &slow) })
+		p.wg.Go(func() { p.pump(in, out, true, &slow) })
 	}
 }
 
-func (p *proxy) pump(to, from net.Conn, replies bool) {
+func (p *proxy) pump(to, from net.Conn, replies bool, slow *bool) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	buf := make([]byte, 64<<10)
 	for first := true; ; first = false {
 		n, err := from.Read(buf)
 		p.mu.Lock()
-		for (p.paused || p.held && replies) && !p.closed {
+		if p.slow != "" && !replies && bytes.Contains(buf[:n], []byte(p.slow)) {
+			*slow = true
+		}
+		for (p.paused || p.slow != "" && *slow && replies) && !p.closed {
 			p.open.Wait()
 		}
 		drop := p.deaf && replies && !first
@@ -95,10 +100,10 @@ func (p *proxy) set(paused, deaf bool) {
 	p.mu.Unlock()
 }
 
-// hold makes replies wait, or lets them go.
-func (p *proxy) hold(held bool) {
+// hold makes the replies to a command wait; no command lets them go.
+func (p *proxy) hold(command string) {
 	p.mu.Lock()
-	p.held = held
+	p.slow = command
 	p.open.Broadcast()
 	p.mu.Unlock()
 }

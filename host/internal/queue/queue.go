@@ -175,7 +175,8 @@ func (q *Queue) spawn(task func()) bool {
 	return true
 }
 
-// Close ends what runs in the background and the connections. Every Domain.Run must have returned before.
+// Close ends what runs in the background and the connections. Every Domain.Run must have returned before. An embedded
+// queue puts the jobs that have not ended into the spool, for the next start.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	if q.closed {
@@ -188,7 +189,11 @@ func (q *Queue) Close() error {
 	q.results.close()
 	q.wg.Wait()
 	q.deregister()
-	err := errors.Join(q.blocking.Close(), q.rdb.Close())
+	var err error
+	if q.embedded != nil && q.embedded.owner && q.spool != nil {
+		err = q.evacuate()
+	}
+	err = errors.Join(err, q.blocking.Close(), q.rdb.Close())
 	if q.embedded != nil {
 		q.embedded.close()
 	}

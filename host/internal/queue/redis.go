@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -155,6 +156,8 @@ func cutQuery(url, name string) (value, rest string) {
 // other. Neither repeats a command by itself: whoever sends one knows whether that is harmless. One form of reply
 // (RESP2) on all servers.
 func connect(o *redis.UniversalOptions, cfg *Config) (commands, blocking redis.UniversalClient) {
+	// go-redis would write each failed dial to standard error; health says once what there is to say.
+	redis.SetLogger(&logging.VoidLogger{})
 	o.Protocol = 2
 	o.MaxRetries = -1
 	o.DialerRetries = 1

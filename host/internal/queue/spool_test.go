@@ -270,3 +270,55 @@ func TestNoSpoolNoRedis(t *testing.T) {
 		}
 	}
 }
+
+// An embedded queue that stops leaves its jobs to the next start.
+func TestEmbeddedQueueSurvivesAStop(t *testing.T) {
+	t.Parallel()
+	s := &memorySpool{}
+	long := key("a key so long that it is hashed, which must not change its gate on the way through the spool")
+	for start := range 2 { // twice: the way back is the same as the way there
+		r := &rig{t: t}
+		q := r.node(spooling(s, nil))
+		if start == 0 {
+			put(t, q, job(1, long, limit("api", 2)))
+			put(t, q, job(2, long))
+			put(t, q, job(3, func(j *queue.Job) { j.At, j.Lane = time.Now().Add(time.Hour), queue.LaneBulk }))
+			put(t, q, job(4, ask))
+			put(t, q, job(5))
+			rd := read(t, q)
+			for _, d := range rd.next(3) {
+				if d.ID == "acme-0005" {
+					rd.done(d)
+				} else {
+					rd.end(queue.Settlement{Token: d.Token(), Kind: queue.Interrupted})
+				}
+			}
+			rd.stop()
+		} else {
+			eventually(t, "the jobs are back", func() bool {
+				d, err := q.Depth(context.Background(), acme)
+				return err == nil && d == queue.Depth{Ready: 1, Held: 1, Delayed: 1}
+			})
+		}
+		if err := q.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := (&rig{t: t}).node(spooling(s, nil))
+	rd := read(t, q)
+	first := rd.one()
+	if first.ID != "acme-0001" || string(first.Envelope) != "envelope 1" {
+		t.Fatalf("%+v", first)
+	}
+	put(t, q, job(6, long))
+	rd.none()
+	for _, want := range []string{"acme-0002", "acme-0006"} {
+		rd.done(first)
+		if first = rd.one(); first.ID != want {
+			t.Fatalf("began %s, want %s", first.ID, want)
+		}
+	}
+	if got := status(t, q, "acme-0003"); got.State != queue.StateQueued || time.Until(got.NextAt) < 50*time.Minute {
+		t.Fatalf("%+v", got)
+	}
+}
