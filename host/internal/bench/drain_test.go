@@ -205,13 +205,9 @@ func (instantWorker) Lease(time.Duration) {}
 // startPlugin starts the example plugin as the host does.
 func startPlugin(b *testing.B) *supervisor.Domain {
 	b.Helper()
-	path, err := echoPlugin()
-	if err != nil {
-		b.Fatal(err)
-	}
 	ready := make(chan struct{}, 100)
 	s := supervisor.New(supervisor.Config{
-		Binaries: []supervisor.Binary{{Instance: "echo", Path: path}}, RunDir: shortDir(b), PublicURL: "http://127.0.0.1",
+		Binaries: []supervisor.Binary{{Instance: "echo", Path: echoPlugin(b)}}, RunDir: shortDir(b), PublicURL: "http://127.0.0.1",
 		Version: "0.1.0", State: noState{},
 		Settings: func(string, []byte) (supervisor.Settings, error) {
 			return supervisor.Settings{JSON: []byte(`{"secret":"` + secret + `"}`)}, nil

@@ -30,22 +30,38 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if echo.dir != "" {
+		_ = os.RemoveAll(echo.dir)
+	}
+	os.Exit(code)
 }
 
-// echoPlugin builds the example plugin, once for all benchmarks of this process.
-var echoPlugin = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "bulkhead")
-	if err != nil {
-		return "", err
+// echo is the example plugin, built when it is first asked for and removed at the end.
+var echo struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// echoPlugin returns its path.
+func echoPlugin(b *testing.B) string {
+	b.Helper()
+	echo.once.Do(func() {
+		if echo.dir, echo.err = os.MkdirTemp("", "bulkhead"); echo.err != nil {
+			return
+		}
+		build := exec.Command("go", "build", "-o", echo.dir, "bulkhead.dev/examples/echo")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
+		if out, err := build.CombinedOutput(); err != nil {
+			echo.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if echo.err != nil {
+		b.Fatal(echo.err)
 	}
-	path := filepath.Join(dir, "echo")
-	out, err := exec.Command("go", "build", "-o", path, "bulkhead.dev/examples/echo").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return path, nil
-})
+	return filepath.Join(echo.dir, "echo")
+}
 
 // openQueue opens a queue on a redis-server of its own, which keeps nothing on disk.
 func openQueue(b *testing.B) *queue.Queue {
