@@ -12,8 +12,8 @@ import (
 const (
 	groupJobs  = 64
 	groupBytes = 4 << 20
-	// minEnqueue is what a job that waited for the group before it gets in any case.
-	minEnqueue = 50 * time.Millisecond
+	// leastShare is the part of EnqueueTimeout that a job gets in any case after it has waited for the group before it.
+	leastShare = 4
 )
 
 // Enqueue makes the job safe, in Redis or in the spool, and says where it is. It joins the group of its instance that
@@ -117,7 +117,7 @@ func (in *intake) flush(batch []*ticket) {
 	}
 	err := error(ErrUnavailable)
 	if !q.health.down.Load() {
-		wait := max(q.cfg.EnqueueTimeout-time.Since(batch[0].at), minEnqueue)
+		wait := max(q.cfg.EnqueueTimeout-time.Since(batch[0].at), q.cfg.EnqueueTimeout/leastShare)
 		ctx, cancel := context.WithTimeout(q.ctx, wait)
 		defer cancel()
 		jobs := make([]*Job, len(batch))
@@ -131,7 +131,7 @@ func (in *intake) flush(batch []*ticket) {
 			}
 			return
 		}
-		q.health.failed(err)
+		q.health.late(err)
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if q.spool != nil {

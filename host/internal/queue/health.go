@@ -19,8 +19,18 @@ type health struct {
 
 func newHealth(q *Queue) *health { return &health{q: q, wake: make(chan struct{}, 1)} }
 
-// failed notes what a command met. An answer that says no is no outage.
+// failed notes what a command met. An answer that says no is no outage, and neither is a wait that was cut short for the
+// caller's own reasons: how long Redis may take before it counts as away is for the door to say (late).
 func (h *health) failed(err error) {
+	var timeout interface{ Timeout() bool }
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		return
+	}
+	h.late(err)
+}
+
+// late notes what a command met that had the time it should need.
+func (h *health) late(err error) {
 	if err == nil || isAnswer(err) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
 		return
 	}
