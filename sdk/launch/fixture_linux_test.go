@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,13 +82,28 @@ func TestFileMode(t *testing.T) {
 	}
 }
 
-// running tells whether a process runs; a zombie does not.
+// running says whether the process is there and no zombie.
 func running(pid int) bool {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
+	state := stateOf(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	return state != "" && state != "Z" && state != "X"
+}
+
+// halted says whether each thread of the process has stopped: a signal reaches them one after the other, and one that
+// still runs may answer.
+func halted(pid int) bool {
+	threads, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "stat"))
+	if err != nil || len(threads) == 0 {
 		return false
 	}
-	after := string(stat)[strings.LastIndexByte(string(stat), ')')+1:]
-	state := strings.Fields(after)[0]
-	return state != "Z" && state != "X"
+	return !slices.ContainsFunc(threads, func(stat string) bool { return stateOf(stat) != "T" })
+}
+
+// stateOf reads the letter of a process' or thread's state (proc(5)); empty: it is gone.
+func stateOf(stat string) string {
+	text, err := os.ReadFile(stat)
+	if err != nil {
+		return ""
+	}
+	after := string(text)[strings.LastIndexByte(string(text), ')')+1:]
+	return strings.Fields(after)[0]
 }

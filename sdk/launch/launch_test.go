@@ -340,6 +340,7 @@ func TestHung(t *testing.T) {
 	if err := syscall.Kill(p.Pid(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	waitFor(t, "the stop of every thread", func() bool { return halted(p.Pid()) })
 	if err := p.Health(t.Context()); err == nil || errors.Is(err, launch.ErrGone) {
 		t.Errorf("health: %v", err)
 	}
