@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the benchmarks of every module. BENCH chooses some by regexp, COUNT repeats them.
+# Measures every stage beside its floor and prints one table. BENCH chooses stages by regexp, COUNT is the number of
+# rounds, whose median is shown.
 . "$(dirname "$0")/lib.sh"
 
 scripts/need.sh redis
 export PATH="$ROOT/bin/tools:$PATH"
-mapfile -t all < <(patterns)
-go test -run '^$' -bench "${BENCH:-.}" -benchmem -count "${COUNT:-1}" "${all[@]}" | grep -v 'no test files'
+exec go run ./test/bench -stages "${BENCH:-.}" -rounds "${COUNT:-3}"

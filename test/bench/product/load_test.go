@@ -1,0 +1,111 @@
+package product
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bulkhead.dev/test/harness"
+)
+
+// call is one kind of request.
+type call struct {
+	base, path string
+	header     string // lines, each with its end
+	body       []byte
+	want       int
+}
+
+// say asks the example plugin's synchronous route.
+func say(base, path string) call {
+	return call{
+		base: base, path: path, body: []byte(`{"text":"hello"}`), want: http.StatusOK,
+		header: "Authorization: Bearer " + harness.Token + "\r\n",
+	}
+}
+
+// bytes is the request as it goes over the connection.
+func (c call) bytes() []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s",
+		c.path, strings.TrimPrefix(c.base, "http://"), len(c.body), c.header, c.body)
+}
+
+// drive makes n calls by callers who wait for their answer, each on a connection of its own, and returns how long each
+// call took, sorted.
+func drive(b *testing.B, callers, n int, c call) []time.Duration {
+	b.Helper()
+	var next atomic.Int64
+	var all sync.WaitGroup
+	took := make([]time.Duration, n)
+	for range callers {
+		all.Go(func() {
+			err := onConnection(c, func(do func() error) error {
+				for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+					began := time.Now()
+					if err := do(); err != nil {
+						return err
+					}
+					took[i] = time.Since(began)
+				}
+				return nil
+			})
+			if err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
+	slices.Sort(took)
+	return took
+}
+
+// onConnection opens a connection and hands use a function that makes the call on it. It is far cheaper than
+// http.Client, so that what is measured is the other side.
+func onConnection(c call, use func(do func() error) error) error {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	answers, request := bufio.NewReader(conn), c.bytes()
+	return use(func() error {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			return err
+		}
+		var text bytes.Buffer
+		_, err = io.Copy(&text, answer.Body)
+		_ = answer.Body.Close()
+		if err == nil && answer.StatusCode != c.want {
+			err = fmt.Errorf("%s%s: %s %s", c.base, c.path, answer.Status, &text)
+		}
+		return err
+	})
+}
+
+// quantile of sorted durations.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	return sorted[int(q*float64(len(sorted)-1))]
+}
+
+// reportQuantiles shows the middle and the slow end.
+func reportQuantiles(b *testing.B, sorted []time.Duration) {
+	b.Helper()
+	b.ReportMetric(float64(quantile(sorted, 0.5)), "p50-ns")
+	b.ReportMetric(float64(quantile(sorted, 0.99)), "p99-ns")
+}
