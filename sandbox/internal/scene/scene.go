@@ -53,14 +53,14 @@ func Events(set creds.Settings, now time.Time) []Event {
 			Effects: "Jira: " + set.Jira.ProjectKey + "-4 bears the mark that it is known and linked."},
 		{Name: "hire", Title: "PeopleForce: Ada Okafor is hired", Instance: "peopleforce", Path: "/webhooks/peopleforce/events", Expect: accepted,
 			Body: hire(now),
-			Effects: "PeopleForce: Ada Okafor's record is read. Jira: an issue 'Onboarding: Ada Okafor' with its sub-tasks in " + set.Jira.ProjectKey +
+			Effects: "Jira: an issue 'Onboarding: Ada Okafor' with its sub-tasks in " + set.Jira.ProjectKey +
 				". Slack: a welcome in the channel. Sent again, it is the same event and changes nothing."},
 		{Name: "deal-won", Title: "Pipedrive: a deal is won", Instance: "pipedrive", Path: "/webhooks/pipedrive/events", Expect: accepted,
 			Body:    dealWon(now),
-			Effects: "Pipedrive: the deal's owner and person are looked up. Slack: the won deal is announced in the channel."},
+			Effects: "Pipedrive: the deal's owner, person and organization are looked up. Slack: the won deal is announced in the channel."},
 		{Name: "mention", Title: "Slack: somebody mentions the app", Instance: "slack", Path: "/webhooks/slack/events", Expect: accepted,
 			Body:    mention(set.Slack, now),
-			Effects: "Slack: the app answers in the channel, where it answers mentions."},
+			Effects: "Slack: the app answers in the message's thread. Sent again, it is another message, and is answered again."},
 		{Name: "search", Title: "Search Jira and wait for the answer", Instance: "jira", Path: "/interactive/jira/search",
 			Expect: Expect{http.StatusOK, "the issues of " + set.Jira.ProjectKey + ", oldest first"},
 			Body:   object{"jql": "project = " + set.Jira.ProjectKey + " order by created", "limit": 20}, Effects: "Jira: one search, nothing changes."},
@@ -148,8 +148,9 @@ func dealWon(now time.Time) object {
 	}
 }
 
+// mention is of a message of its own in each delivery. Slack's server has it when the app answers: see slack.MentionText.
 func mention(set creds.Slack, now time.Time) object {
-	ts := fmt.Sprintf("%d.%06d", now.Unix(), now.Nanosecond()/1000)
+	ts := fmt.Sprintf("%d.%s", now.Unix(), Fresh)
 	channel := set.Channel
 	if strings.HasPrefix(channel, "#") { // events name channels by id only
 		channel = slack.General
@@ -157,6 +158,6 @@ func mention(set creds.Slack, now time.Time) object {
 	return object{"token": "", "team_id": slack.Team, "api_app_id": "A0SANDBOX", "type": "event_callback", "event_id": "Ev" + Fresh, "event_time": now.Unix(),
 		"event_context": "4-sandbox", "is_ext_shared_channel": false, "authorizations": []any{object{"enterprise_id": nil, "team_id": slack.Team,
 			"user_id": slack.BotUser, "is_bot": true, "is_enterprise_install": false}},
-		"event": object{"type": "app_mention", "user": slack.Mara, "text": "<@" + slack.BotUser + "> hello, are you there?", "ts": ts, "event_ts": ts,
+		"event": object{"type": "app_mention", "user": slack.Mara, "text": slack.MentionText, "ts": ts, "event_ts": ts,
 			"channel": channel, "team": slack.Team}}
 }

@@ -104,6 +104,34 @@ func (ch *channel) message(ts string) *message {
 	return nil
 }
 
+// root answers the message that a thread hangs on: one that is here, or a mention that comes to be now (MentionText).
+func (ch *channel) root(ts string) *message {
+	if m := ch.message(ts); m != nil {
+		return m
+	}
+	_, fraction, _ := strings.Cut(ts, ".")
+	at, err := ulidTime(fraction)
+	if err != nil {
+		return nil
+	}
+	m := &message{ts: ts, user: Mara, text: MentionText, at: at}
+	ch.add(m)
+	return m
+}
+
+// ulidTime reads the time of a ULID (github.com/ulid/spec): its first ten characters are milliseconds in base 32.
+func ulidTime(text string) (time.Time, error) {
+	const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	if len(text) != 26 || strings.Trim(text, digits) != "" {
+		return time.Time{}, fmt.Errorf("%q is no ULID", text)
+	}
+	var ms int64
+	for _, c := range text[:10] {
+		ms = ms<<5 | int64(strings.IndexRune(digits, c))
+	}
+	return time.UnixMilli(ms).UTC(), nil
+}
+
 func anchor(m *message) string { return "slack-" + strings.ReplaceAll(m.ts, ".", "") }
 
 func short(text string) string {
@@ -130,12 +158,16 @@ func (s *Server) post(c *call) (map[string]any, string) {
 	if code != "" {
 		return nil, code
 	}
-	if m.thread != "" && ch.message(m.thread) == nil {
+	if m.thread != "" && ch.root(m.thread) == nil {
 		return nil, "thread_not_found"
 	}
 	m.ts = s.stamp()
 	ch.add(m)
-	c.did(anchor(m), "posted in %s: %s", ch.label(), short(m.text))
+	where := "in " + ch.label()
+	if m.thread != "" {
+		where = "in a thread of " + ch.label()
+	}
+	c.did(anchor(m), "posted %s: %s", where, short(m.text))
 	return map[string]any{"channel": ch.id, "ts": m.ts, "message": s.body(m)}, ""
 }
 

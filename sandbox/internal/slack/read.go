@@ -160,7 +160,7 @@ func (s *Server) history(c *call) (map[string]any, string) {
 
 func (s *Server) replies(c *call) (map[string]any, string) {
 	ts := c.text("ts")
-	if ch := s.find(c.text("channel")); ch != nil && ch.message(ts) == nil {
+	if ch := s.find(c.text("channel")); ch != nil && ch.root(ts) == nil {
 		return nil, "thread_not_found"
 	}
 	return s.read(c, func(m *message) bool { return m.ts == ts || m.thread == ts }, false)

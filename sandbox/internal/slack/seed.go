@@ -66,7 +66,7 @@ func (s *Server) Views(limit int) ([]View, int) {
 	for len(views) < limit {
 		best := -1
 		for i, ch := range s.channels {
-			if heads[i] < len(ch.messages) && (best < 0 || compareTS(newest(ch, heads[i]).ts, newest(s.channels[best], heads[best]).ts) > 0) {
+			if heads[i] < len(ch.messages) && (best < 0 || newest(ch, heads[i]).time().After(newest(s.channels[best], heads[best]).time())) {
 				best = i
 			}
 		}
@@ -86,18 +86,23 @@ func newest(ch *channel, skip int) *message { return ch.messages[len(ch.messages
 
 func (s *Server) view(ch *channel, m *message) View {
 	v := View{Anchor: anchor(m), Channel: ch.label(), Author: "Bulkhead Integration", Text: m.text, Bot: m.user == BotUser || m.user == "",
-		Ephemeral: m.ephemeral != "", InThread: m.thread != "" && m.thread != m.ts, Reactions: m.reactions}
+		Ephemeral: m.ephemeral != "", InThread: m.thread != "" && m.thread != m.ts, Reactions: m.reactions, At: m.time()}
 	if u := s.user(m.user); u != nil {
 		v.Author = u.name
 	}
 	if v.Text == "" {
 		v.Text = blockText(m.blocks)
 	}
-	var seconds, micros int64
-	if _, err := fmt.Sscanf(m.ts, "%d.%d", &seconds, &micros); err == nil {
-		v.At = time.UnixMicro(seconds*1e6 + micros).UTC()
-	}
 	return v
+}
+
+// time is when the message came; zero when its ts is not one that this server gives.
+func (m *message) time() time.Time {
+	var seconds, micros int64
+	if _, err := fmt.Sscanf(m.ts, "%d.%d", &seconds, &micros); err != nil || !m.at.IsZero() {
+		return m.at
+	}
+	return time.UnixMicro(seconds*1e6 + micros).UTC()
 }
 
 // blockText is the text of a message's blocks, a line for each.

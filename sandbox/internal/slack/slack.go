@@ -27,6 +27,11 @@ const (
 	BotUser = "U0SANDBOT"
 	Mara    = "U0SANDMARA"
 
+	// MentionText is the message by which Mara mentions the app. Whoever describes that event can't put the message here,
+	// for this server may not run yet: it comes to be when the app first asks for it by its ts, whose fraction is a ULID
+	// where those of all other messages are microseconds.
+	MentionText = "<@" + BotUser + "> hello, are you there?"
+
 	botID  = "B0SANDBOT"
 	appID  = "A0SANDBOX"
 	domain = "northlight"
@@ -67,6 +72,7 @@ type message struct {
 	blocks, metadata               json.RawMessage
 	reactions                      []string
 	deleted                        bool
+	at                             time.Time // of a mention; else the ts says it
 }
 
 // method is one API method; it answers the fields beside "ok", or the error code.

@@ -135,3 +135,21 @@ func TestRefuse(t *testing.T) {
 		}
 	}
 }
+
+// A mention of the described event is there as soon as the app turns to it, each by its own ts; nothing else is.
+func TestAMentionIsThereWhenItIsAnswered(t *testing.T) {
+	t.Parallel()
+	d, _ := open(t)
+	for _, ulid := range []string{"01KAVTDK00R2Z9W4Q6X8Y0ABCD", "01KAVTDK00R2Z9W4Q6X8Y0ABCE"} {
+		ts := "1795521600." + ulid
+		reply := d.Call("POST", "/api/chat.postMessage", `{"channel":"C0SANDGEN","text":"Here","thread_ts":"`+ts+`"}`, 200)
+		calltest.Same(t, reply, "message.thread_ts", ts)
+		thread := d.Call("GET", "/api/conversations.replies?channel=C0SANDGEN&ts="+ts, "", 200)
+		calltest.Len(t, thread, "messages", 2)
+		calltest.Same(t, thread, "messages.0.text", slack.MentionText)
+		calltest.Same(t, thread, "messages.0.user", slack.Mara)
+	}
+	for _, ts := range []string{"1795521600.000100", "1795521600.01KAVTDK00R2Z9W4Q6X8Y0ABC", "1795521600.01KAVTDK00R2Z9W4Q6X8Y0ABCI", "x"} {
+		calltest.Same(t, d.Call("POST", "/api/chat.postMessage", `{"channel":"C0SANDGEN","text":"Here","thread_ts":"`+ts+`"}`, 200), "error", "thread_not_found")
+	}
+}
