@@ -14,7 +14,7 @@ func main() {
 
 // domain is all that the host will do for this plugin.
 func domain() *sdk.Domain {
-	p := &plugin{}
+	p := &plugin{now: time.Now}
 	return &sdk.Domain{
 		Name: "jira", Version: "0.1.0",
 		Configure: sdk.Configure(p.configure),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,13 +44,14 @@ type page struct {
 // search answers a JQL search. A query that Jira does not understand is the caller's fault and answered as such, with
 // Jira's own words.
 func (p *plugin) search(ctx context.Context, _ *sdk.Job, q query) (*sdk.Response, error) {
-	limit := q.Limit
-	if limit == 0 {
-		limit = defaultLimit
-	}
+	limit := cmp.Or(q.Limit, defaultLimit)
 	out := found{Issues: []view{}}
-	for token := ""; ; {
-		answer, err := p.searchPage(ctx, q.JQL, min(limit-len(out.Issues), pageSize), token)
+	issues := rest.Cursor(ctx, func(ctx context.Context, token string) ([]issue, string, error) {
+		// One more than is answered says whether there are more.
+		answer, err := p.searchPage(ctx, q.JQL, min(limit+1-len(out.Issues), pageSize), token)
+		return answer.Issues, answer.NextPageToken, err
+	})
+	for i, err := range issues {
 		var refused *rest.Error
 		if errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
 			return respond(http.StatusBadRequest, map[string]string{"error": "Jira does not accept the query", "detail": refused.Message})
@@ -57,15 +59,13 @@ func (p *plugin) search(ctx context.Context, _ *sdk.Job, q query) (*sdk.Response
 		if err != nil {
 			return nil, err
 		}
-		for _, i := range answer.Issues {
-			out.Issues = append(out.Issues, p.view(i))
+		if len(out.Issues) == limit {
+			out.More = true
+			break
 		}
-		token = answer.NextPageToken
-		if token == "" || len(out.Issues) >= limit {
-			out.More = token != ""
-			return respond(http.StatusOK, out)
-		}
+		out.Issues = append(out.Issues, p.view(i))
 	}
+	return respond(http.StatusOK, out)
 }
 
 func (p *plugin) searchPage(ctx context.Context, jql string, size int, token string) (page, error) {

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"bulkhead.dev/sdk"
@@ -22,9 +22,8 @@ type event struct {
 
 // employee is the data of an employee_* event.
 type employee struct {
-	ID         int64 `json:"id"`
+	ID         json.Number `json:"id"` // the vendor writes ids as numbers, and some as text
 	Attributes struct {
-		Number    string `json:"employee_number"`
 		HiredOn   string `json:"hired_on"`
 		FirstName string `json:"first_name"`
 		LastName  string `json:"last_name"`
@@ -64,11 +63,31 @@ type hired struct {
 	HiredOn      string `json:"hired_on,omitempty"`
 }
 
-// onEvent turns a hire into a fact; all other events end here. Creation and first day are two events of one hire: their
-// facts have the same content, and subscribers know the person by employee_id.
-func (p *plugin) onEvent(_ context.Context, job *sdk.Job, in event) error {
+// fact is what others are told of the hire.
+func (e employee) fact() hired {
+	a := e.Attributes
+	fact := hired{
+		EmployeeID: e.ID.String(), FirstName: a.FirstName, Email: strings.ToLower(a.Email), HiredOn: a.HiredOn,
+		Position: e.Position.name(), Department: e.Department.name(), Location: e.Location.name(),
+	}
+	fact.FullName = cmp.Or(strings.TrimSpace(a.FirstName+" "+a.LastName), fact.Email, "Employee "+fact.EmployeeID)
+	if e.ReportingTo != nil {
+		fact.ManagerName, fact.ManagerEmail = e.ReportingTo.FullName, strings.ToLower(e.ReportingTo.Email)
+	}
+	return fact
+}
+
+// hire is kept of each hire that was told of, until the person leaves.
+type hire struct {
+	// Job told of it, and tells again when it is repeated: that it wrote this here does not mean that its fact went out.
+	Job string `json:"job"`
+}
+
+// onEvent turns a hire into a fact, once: PeopleForce tells of it when the record is made, and again on the first day,
+// which may have been put off meanwhile. After a termination the next one is a new hire. All other events end here.
+func (p *plugin) onEvent(ctx context.Context, job *sdk.Job, in event) error {
 	switch in.Action {
-	case "employee_create", "employee_start":
+	case "employee_create", "employee_start", "employee_terminate":
 	default:
 		job.Log.Info("event of no interest here", "action", in.Action)
 		return nil
@@ -77,18 +96,26 @@ func (p *plugin) onEvent(_ context.Context, job *sdk.Job, in event) error {
 	if err := json.Unmarshal(in.Data, &e); err != nil {
 		return sdk.Reject(fmt.Errorf("data of %s: %w", in.Action, err))
 	}
-	if e.ID == 0 {
+	id := e.ID.String()
+	if id == "" {
 		return sdk.Reject(fmt.Errorf("data of %s has no id", in.Action))
 	}
-	id := strconv.FormatInt(e.ID, 10)
-	fact := hired{
-		EmployeeID: id, FullName: strings.TrimSpace(e.Attributes.FirstName + " " + e.Attributes.LastName),
-		FirstName: e.Attributes.FirstName, Email: strings.ToLower(e.Attributes.Email),
-		Position: e.Position.name(), Department: e.Department.name(), Location: e.Location.name(), HiredOn: e.Attributes.HiredOn,
+	if in.Action == "employee_terminate" {
+		job.Log.Info("somebody leaves", "employee", id)
+		return p.hires.Delete(ctx, id)
 	}
-	if e.ReportingTo != nil {
-		fact.ManagerName, fact.ManagerEmail = e.ReportingTo.FullName, strings.ToLower(e.ReportingTo.Email)
+	known, told, err := p.hires.Get(ctx, id)
+	if err != nil {
+		return err
 	}
+	if told && known.Job != job.ID {
+		job.Log.Info("the hire is known", "employee", id, "action", in.Action)
+		return nil
+	}
+	if err := p.hires.Put(ctx, id, hire{Job: job.ID}); err != nil {
+		return err
+	}
+	fact := e.fact()
 	job.Emit(factHired, fact, sdk.WithKey("hired:"+id+":"+fact.HiredOn), sdk.WithSubject(id))
 	job.Log.Info("somebody was hired", "employee", id, "hired_on", fact.HiredOn)
 	return nil

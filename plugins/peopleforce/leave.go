@@ -1,10 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -15,11 +16,7 @@ import (
 	"bulkhead.dev/sdk/rest"
 )
 
-// longestLeave is how far back a leave may have begun that still lasts: the API can't be asked for an overlap, only for
-// leaves that lie inside a window.
-const longestLeave = 400 * 24 * time.Hour
-
-// question is the body of who-is-out.
+// question is the body, or the query, of who-is-out.
 type question struct {
 	Date string `json:"date,omitempty" description:"The day, YYYY-MM-DD; today when absent."`
 }
@@ -32,7 +29,7 @@ type absence struct {
 	Type  string `json:"type,omitempty"`
 	From  string `json:"from"`
 	Until string `json:"until"`
-	// Part is "half" when the person is out for a part of the day.
+	// Part of the day: "half", or hours such as "4 h" where leave is counted so; empty: all of it.
 	Part string `json:"part,omitempty"`
 }
 
@@ -44,50 +41,59 @@ type absences struct {
 
 // leave is a leave request as the API lists it (GET /leave_requests).
 type leave struct {
-	ID         int64  `json:"id"`
-	EmployeeID int64  `json:"employee_id"`
-	State      string `json:"state"`
-	StartsOn   string `json:"starts_on"`
-	EndsOn     string `json:"ends_on"`
+	ID         json.Number `json:"id"`
+	EmployeeID json.Number `json:"employee_id"`
+	State      string      `json:"state"`
+	StartsOn   string      `json:"starts_on"`
+	EndsOn     string      `json:"ends_on"`
+	Unit       string      `json:"tracking_time_in"` // days or hours
 	Employee   *struct {
 		FirstName string `json:"first_name"`
 		LastName  string `json:"last_name"`
 	} `json:"employee"`
 	LeaveType json.RawMessage `json:"leave_type"`
 	Policy    *struct {
-		Visibility   string `json:"visibility"`
-		ActivityType string `json:"activity_type"`
+		Visibility   json.RawMessage `json:"visibility"` // a word here, a boolean elsewhere in the API
+		ActivityType string          `json:"activity_type"`
 	} `json:"leave_type_policy"`
-	Entries []struct {
-		Date   string          `json:"date"`
-		Amount json.RawMessage `json:"amount"`
-	} `json:"entries"`
+	Entries []entry `json:"entries"`
+}
+
+// entry is one day of a leave.
+type entry struct {
+	Date   string          `json:"date"`
+	Amount json.RawMessage `json:"amount"` // a number, or one in quotes
 }
 
 // whoIsOut lists approved absences on one day.
-func (p *plugin) whoIsOut(ctx context.Context, _ *sdk.Job, q question) (absences, error) {
+func (p *plugin) whoIsOut(ctx context.Context, _ *sdk.Job, q question) (*sdk.Response, error) {
 	day := p.now().In(p.zone)
 	if q.Date != "" {
-		parsed, err := time.Parse(time.DateOnly, q.Date)
-		if err != nil {
-			return absences{}, sdk.Reject(fmt.Errorf("date must be YYYY-MM-DD, not %q", q.Date))
+		var err error
+		if day, err = time.Parse(time.DateOnly, q.Date); err != nil {
+			return respond(http.StatusBadRequest, map[string]string{"error": "date must be a day, written YYYY-MM-DD"})
 		}
-		day = parsed
 	}
 	out := absences{Date: day.Format(time.DateOnly), Out: []absence{}}
-	for l, err := range p.leaves(ctx, day.Add(-longestLeave)) {
+	seen := map[json.Number]bool{}
+	for l, err := range p.leaves(ctx, day.AddDate(0, 0, -p.longestLeave)) {
 		if err != nil {
-			return absences{}, err
+			return nil, err
 		}
-		if part, is := l.on(out.Date); is {
+		part, is := l.on(out.Date)
+		if is && !seen[l.ID] { // rows move to the next page when somebody adds one
 			out.Out = append(out.Out, l.absence(part))
 		}
+		seen[l.ID] = true
 	}
-	slices.SortFunc(out.Out, func(a, b absence) int { return strings.Compare(a.Name+a.EmployeeID, b.Name+b.EmployeeID) })
-	return out, nil
+	slices.SortFunc(out.Out, func(a, b absence) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.EmployeeID, b.EmployeeID), cmp.Compare(a.From, b.From))
+	})
+	return respond(http.StatusOK, out)
 }
 
-// leaves lists approved leaves that began at from or later.
+// leaves lists approved leaves that began at from or later. The API can't be asked for those that overlap a day, only for
+// those that lie inside a window; and nothing but all of its pages says who is out.
 func (p *plugin) leaves(ctx context.Context, from time.Time) iter.Seq2[leave, error] {
 	return rest.Numbered(ctx, func(ctx context.Context, page int) ([]leave, int, error) {
 		var list struct {
@@ -113,27 +119,34 @@ func (l leave) on(day string) (part string, is bool) {
 	if l.Policy != nil && strings.HasPrefix(l.Policy.ActivityType, "working") {
 		return "", false
 	}
-	for _, entry := range l.Entries {
-		if entry.Date != day {
-			continue
-		}
-		switch amount := number(entry.Amount); {
-		case amount <= 0:
-			return "", false // a weekend or holiday inside the leave
-		case amount < 1:
-			return "half", true
-		}
+	if len(l.Entries) == 0 {
+		return "", true
+	}
+	at := slices.IndexFunc(l.Entries, func(e entry) bool { return e.Date == day })
+	if at < 0 {
+		return "", false // a weekend or holiday inside the leave, which costs nothing
+	}
+	amount, err := strconv.ParseFloat(strings.Trim(string(l.Entries[at].Amount), `"`), 64)
+	switch {
+	case err != nil: // not said
+		return "", true
+	case amount <= 0:
+		return "", false // as above
+	case l.Unit == "hours":
+		return strconv.FormatFloat(amount, 'f', -1, 64) + " h", true
+	case amount < 1:
+		return "half", true
 	}
 	return "", true
 }
 
 func (l leave) absence(part string) absence {
-	a := absence{EmployeeID: strconv.FormatInt(l.EmployeeID, 10), From: l.StartsOn, Until: l.EndsOn, Part: part}
+	a := absence{EmployeeID: l.EmployeeID.String(), From: l.StartsOn, Until: l.EndsOn, Part: part}
 	if l.Employee != nil {
 		a.Name = strings.TrimSpace(l.Employee.FirstName + " " + l.Employee.LastName)
 	}
 	// Only a type that is said to be public is shown: sick leave is nobody's business.
-	if l.Policy != nil && l.Policy.Visibility == "public" {
+	if l.Policy != nil && string(l.Policy.Visibility) == `"public"` {
 		var name string
 		if json.Unmarshal(l.LeaveType, &name) == nil {
 			a.Type = name
@@ -142,11 +155,7 @@ func (l leave) absence(part string) absence {
 	return a
 }
 
-// number reads an amount that comes as a number or as text; anything else is a whole day.
-func number(raw json.RawMessage) float64 {
-	n, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
-	if err != nil {
-		return 1
-	}
-	return n
+func respond(status int, v any) (*sdk.Response, error) {
+	body, err := json.Marshal(v)
+	return &sdk.Response{Status: status, Body: body}, err
 }

@@ -24,13 +24,15 @@ func domain() *sdk.Domain {
 		Routes: []sdk.Route{
 			{
 				Path: "events", Job: "peopleforce.event", Verify: sdk.PeopleForce("webhook_secret"),
-				// Deliveries have no id of their own; the same person may start twice, on another day.
+				// Deliveries have no id of their own, and nothing in them counts attempts. The days tell two starts, or two
+				// terminations, of one person apart where the record itself was not touched in between.
 				Dedup: []sdk.Source{
 					sdk.Pointer("/action"), sdk.Pointer("/data/id"), sdk.Pointer("/data/meta/updated_at"),
 					sdk.Pointer("/data/attributes/hired_on"), sdk.Pointer("/data/attributes/termination_effective_date"),
 				},
 				Order: "/data/id", Handle: sdk.Handle(p.onEvent),
 			},
+			// One question, by POST with a body and by GET with a query.
 			{Path: "who-is-out", Sync: true, Job: "peopleforce.who-is-out", Handle: whoIsOut},
 			{Method: "GET", Path: "who-is-out", Sync: true, Job: "peopleforce.who-is-out.get", Handle: whoIsOut},
 		},

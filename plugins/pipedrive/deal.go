@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"bulkhead.dev/sdk"
 )
@@ -11,11 +12,11 @@ import (
 // factWon says that a deal was won.
 const factWon = "pipedrive.deal.won"
 
-// event is a delivery of version 2 or 1; accounts hold both, so the body tells which. Nothing is demanded of it: an
-// event that is not known here is none of our business.
+// event is a delivery of version 2 or 1; an account may hold webhooks of both, so the body tells which. Only meta is
+// demanded of it: an event that is not known here is none of our business.
 type event struct {
-	Data     json.RawMessage `json:"data,omitempty"`
-	Current  json.RawMessage `json:"current,omitempty"`
+	Data     json.RawMessage `json:"data,omitempty"`    // version 2
+	Current  json.RawMessage `json:"current,omitempty"` // version 1
 	Previous json.RawMessage `json:"previous,omitempty"`
 	Meta     struct {
 		Action string `json:"action,omitempty"`
@@ -24,18 +25,23 @@ type event struct {
 	} `json:"meta"`
 }
 
-// deal is what both versions say of a deal.
+// deal is what the versions say of a deal. Numbers keep the text in which they came: ids are no quantities, and the value
+// is money.
 type deal struct {
-	ID       int64       `json:"id"`
+	ID       json.Number `json:"id"`
 	Title    string      `json:"title"`
 	Value    json.Number `json:"value"`
 	Currency string      `json:"currency"`
 	Status   string      `json:"status"`
 	WonTime  string      `json:"won_time"`
-	OwnerID  int64       `json:"owner_id"` // version 2
-	UserID   int64       `json:"user_id"`  // version 1: the owner
-	PersonID int64       `json:"person_id"`
-	OrgID    int64       `json:"org_id"`
+	OwnerID  json.Number `json:"owner_id"`
+	PersonID json.Number `json:"person_id"`
+	OrgID    json.Number `json:"org_id"`
+	// Version 1 alone: the owner's id by another name, and names.
+	UserID     json.Number `json:"user_id"`
+	OwnerName  string      `json:"owner_name"`
+	PersonName string      `json:"person_name"`
+	OrgName    string      `json:"org_name"`
 }
 
 // won is the fact's data.
@@ -54,7 +60,7 @@ type won struct {
 // deal returns the deal as it is now, and as it was; ok is false when the event is about something else.
 func (e event) deal() (now, before deal, ok bool, err error) {
 	current := e.Data
-	if len(current) == 0 {
+	if e.Meta.Object != "" {
 		current = e.Current
 	}
 	if (e.Meta.Entity != "deal" && e.Meta.Object != "deal") || isNull(current) {
@@ -86,28 +92,25 @@ func (p *plugin) onEvent(ctx context.Context, job *sdk.Job, in event) error {
 		job.Log.Info("event of no interest here", "action", in.Meta.Action, "entity", in.Meta.Entity+in.Meta.Object)
 		return nil
 	}
-	owner := now.OwnerID
-	if owner == 0 {
-		owner = now.UserID
+	id := now.ID.String()
+	if id == "" {
+		return sdk.Reject(fmt.Errorf("the deal of %s has no id", in.Meta.Action))
 	}
-	id := fmt.Sprint(now.ID)
-	fact := won{DealID: id, Title: now.Title, Value: now.Value.String(), Currency: now.Currency, WonTime: now.WonTime}
-	user, err := p.name(ctx, "user", owner)
-	if err != nil {
+	fact := won{DealID: id, Title: now.Title, Value: now.Value.String(), Currency: now.Currency, WonTime: wonTime(now.WonTime)}
+	if err := p.addNames(ctx, now, &fact); err != nil {
 		return err
 	}
-	fact.Owner, fact.OwnerEmail = user.Name, user.Email
-	person, err := p.name(ctx, "person", now.PersonID)
-	if err != nil {
-		return err
-	}
-	fact.Person = person.Name
-	organization, err := p.name(ctx, "organization", now.OrgID)
-	if err != nil {
-		return err
-	}
-	fact.Organization = organization.Name
+	// A deal that is opened again and won again has another time, and is another win.
 	job.Emit(factWon, fact, sdk.WithKey("won:"+id+":"+fact.WonTime), sdk.WithSubject(id))
 	job.Log.Info("a deal was won", "deal", id)
 	return nil
+}
+
+// wonTime writes a time of version 1, which is UTC without saying so, as version 2 does: an account that has webhooks of
+// both wins a deal once.
+func wonTime(text string) string {
+	if t, err := time.Parse(time.DateTime, text); err == nil {
+		return t.Format(time.RFC3339)
+	}
+	return text
 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"bulkhead.dev/sdk"
 	"bulkhead.dev/sdk/rest"
-	"bulkhead.dev/sdk/state"
 )
 
 // settings are what an operator configures.
@@ -20,12 +20,15 @@ type settings struct {
 // plugin holds what the handlers need; it is filled by configure, before any job.
 type plugin struct {
 	api *rest.Client
-	// names keeps owners, persons and organizations that were asked for: their names change seldom and each call costs.
-	names state.KV[cachedName]
-	now   func() time.Time
+	// v1 is the path of version 1 of the API, which is not the same on its two hosts; that of version 2 is.
+	v1 string
 }
 
-// configure makes the API's client. A token user has 20 calls in 2 seconds (core-api-concepts-rate-limiting, burst).
+// v2 is the path of version 2 of the API.
+const v2 = "/api/v2"
+
+// configure makes the API's client. A token of the smallest plan has 20 calls in 2 seconds
+// (pipedrive.readme.io/docs/core-api-concepts-rate-limiting, burst); a bucket of half of it never goes beyond.
 func (p *plugin) configure(_ context.Context, s settings, host *sdk.Host) error {
 	api, err := rest.New(rest.Config{
 		Name: "pipedrive", BaseURL: s.BaseURL, Auth: rest.Token("x-api-token", s.APIToken),
@@ -36,9 +39,9 @@ func (p *plugin) configure(_ context.Context, s settings, host *sdk.Host) error 
 	if err != nil {
 		return sdk.FieldError("base_url", "%v", err)
 	}
-	p.api, p.names = api, state.KVOf[cachedName](host.State, "name/")
-	if p.now == nil {
-		p.now = time.Now
+	p.api, p.v1 = api, "/api/v1"
+	if base, err := url.Parse(s.BaseURL); err == nil && base.Hostname() == "api.pipedrive.com" {
+		p.v1 = "/v1"
 	}
 	return nil
 }

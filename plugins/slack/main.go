@@ -20,7 +20,7 @@ func domain() *sdk.Domain {
 		Policy:    sdk.Policy{Concurrency: 8, Timeout: time.Minute, MaxAttempts: 8, Backoff: time.Second, MaxBackoff: 5 * time.Minute},
 		Routes: []sdk.Route{{
 			Path: "events", Job: "slack.event", Verify: sdk.SlackSignature("signing_secret"), Challenge: sdk.SlackChallenge(),
-			// Slack repeats for an hour, and with delayed events on for a day.
+			// Slack repeats three times within minutes, and where an app has Delayed Events on, for a day.
 			Dedup: []sdk.Source{sdk.Pointer("/event_id")}, DedupWindow: 25 * time.Hour,
 			Handle: sdk.Handle(p.onEvent),
 		}},

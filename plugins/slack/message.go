@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
-	"strings"
+	"strconv"
+	"time"
 
 	"bulkhead.dev/sdk"
 	"bulkhead.dev/sdk/rest"
@@ -15,10 +16,14 @@ import (
 const (
 	postMessage = "/chat.postMessage"
 	history     = "/conversations.history"
+	replies     = "/conversations.replies"
 )
 
 // metadataType marks our messages; its payload names what they are about, so that one can be found again.
 const metadataType = "bulkhead_news"
+
+// searchBack is how long before its job came a message about the same thing may have been posted, by another job.
+const searchBack = 24 * time.Hour
 
 // message is the body of chat.postMessage.
 type message struct {
@@ -35,20 +40,25 @@ type metadata struct {
 	EventPayload map[string]string `json:"event_payload"`
 }
 
-// tell posts news once, whatever is repeated: about names what it is about.
-func (p *plugin) tell(ctx context.Context, job *sdk.Job, about, text string) error {
+// posted is what we read of a message in a channel. The payloads of others hold what they like.
+type posted struct {
+	TS       string `json:"ts"`
+	Metadata struct {
+		EventType    string         `json:"event_type"`
+		EventPayload map[string]any `json:"event_payload"`
+	} `json:"metadata"`
+}
+
+// say posts m once, whatever is repeated: about names what it is about.
+func (p *plugin) say(ctx context.Context, job *sdk.Job, about string, m message) error {
+	m.Metadata = &metadata{EventType: metadataType, EventPayload: map[string]string{"about": about}}
 	link, err := p.sent.Ensure(ctx, about,
-		func(ctx context.Context) (string, error) { return p.find(ctx, job, about) },
-		func(ctx context.Context) (string, error) {
-			return p.post(ctx, message{
-				Channel: p.channel, Text: text,
-				Metadata: &metadata{EventType: metadataType, EventPayload: map[string]string{"about": about}},
-			})
-		})
+		func(ctx context.Context) (string, error) { return p.find(ctx, job, about, m) },
+		func(ctx context.Context) (string, error) { return p.post(ctx, m) })
 	if err != nil {
 		return err
 	}
-	job.Log.Info("told", "about", about, "ts", link.Target)
+	job.Log.Info("said", "about", about, "channel", m.Channel, "ts", link.Target)
 	return nil
 }
 
@@ -64,94 +74,46 @@ func (p *plugin) post(ctx context.Context, m message) (string, error) {
 	return answer.TS, nil
 }
 
-// find looks for a message about something among the latest of the channel. A bot that may not read the channel can't
-// look: then a message whose answer was lost may come twice, which is better than none.
-func (p *plugin) find(ctx context.Context, job *sdk.Job, about string) (string, error) {
-	var answer struct {
-		Messages []struct {
-			TS       string    `json:"ts"`
-			Metadata *metadata `json:"metadata"`
-		} `json:"messages"`
-	}
-	query := url.Values{"channel": {p.channel}, "limit": {"200"}, "include_all_metadata": {"true"}}
-	err := p.api.GetJSON(ctx, history, query, &answer)
-	if refusedWith(err, "missing_scope") {
-		job.Log.Warn("the bot may not read the channel, so it can't look for a message that was cut off")
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	for _, m := range answer.Messages {
-		if m.Metadata != nil && m.Metadata.EventType == metadataType && m.Metadata.EventPayload["about"] == about {
-			return m.TS, nil
+// find looks for the message whose answer was lost, in its channel or thread. A bot that may not read there can't look:
+// then the message may come twice, which is better than not at all.
+func (p *plugin) find(ctx context.Context, job *sdk.Job, about string, m message) (string, error) {
+	for found, err := range p.since(ctx, m.Channel, m.ThreadTS, job.Time.Add(-searchBack)) {
+		switch {
+		case refusedWith(err, "missing_scope", "not_in_channel", "not_allowed_token_type"):
+			job.Log.Warn("the bot may not read the channel, so it can't look for a message that was cut off", "channel", m.Channel)
+			return "", nil
+		case refusedWith(err, "thread_not_found"):
+			return "", nil // the post will say what is the matter
+		case err != nil:
+			return "", err
+		case found.Metadata.EventType == metadataType && found.Metadata.EventPayload["about"] == about:
+			return found.TS, nil
 		}
 	}
 	return "", nil
 }
 
-// escape writes text so that Slack shows it as it is (docs.slack.dev, Formatting message text).
-func escape(text string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
-}
-
-// join writes what is there of parts, separated.
-func join(separator string, parts ...string) string {
-	var there []string
-	for _, part := range parts {
-		if part != "" {
-			there = append(there, escape(part))
+// since lists what was posted in a channel, or in one of its threads, from a time on.
+func (p *plugin) since(ctx context.Context, channel, thread string, from time.Time) iter.Seq2[posted, error] {
+	query := url.Values{
+		"channel": {channel}, "limit": {"200"}, "include_all_metadata": {"true"}, "oldest": {strconv.FormatInt(from.Unix(), 10)},
+	}
+	method := history
+	if thread != "" {
+		method = replies
+		query.Set("ts", thread)
+	}
+	return rest.Cursor(ctx, func(ctx context.Context, cursor string) ([]posted, string, error) {
+		if cursor != "" {
+			query.Set("cursor", cursor)
 		}
-	}
-	return strings.Join(there, separator)
-}
-
-// hired is what this plugin reads of peopleforce.employee.hired.
-type hired struct {
-	EmployeeID  string `json:"employee_id"`
-	FullName    string `json:"full_name"`
-	Position    string `json:"position,omitempty"`
-	Department  string `json:"department,omitempty"`
-	ManagerName string `json:"manager_name,omitempty"`
-	HiredOn     string `json:"hired_on,omitempty"`
-}
-
-func (p *plugin) onHired(ctx context.Context, job *sdk.Job, in hired) error {
-	text := fmt.Sprintf(":wave: Welcome *%s*!", escape(in.FullName))
-	if what := join(", ", in.Position, in.Department); what != "" {
-		text += " " + what + "."
-	}
-	if in.HiredOn != "" {
-		text += " First day: " + escape(in.HiredOn) + "."
-	}
-	if in.ManagerName != "" {
-		text += " Reports to " + escape(in.ManagerName) + "."
-	}
-	return p.tell(ctx, job, "hired:"+in.EmployeeID+":"+in.HiredOn, text)
-}
-
-// won is what this plugin reads of pipedrive.deal.won.
-type won struct {
-	DealID       string `json:"deal_id"`
-	Title        string `json:"title"`
-	Value        string `json:"value,omitempty"`
-	Currency     string `json:"currency,omitempty"`
-	WonTime      string `json:"won_time,omitempty"`
-	Owner        string `json:"owner,omitempty"`
-	Person       string `json:"person,omitempty"`
-	Organization string `json:"organization,omitempty"`
-}
-
-func (p *plugin) onWon(ctx context.Context, job *sdk.Job, in won) error {
-	text := fmt.Sprintf(":tada: Deal won: *%s*", escape(in.Title))
-	if amount := join(" ", in.Value, in.Currency); amount != "" {
-		text += " for " + amount
-	}
-	if client := join(", ", in.Organization, in.Person); client != "" {
-		text += " (" + client + ")"
-	}
-	if in.Owner != "" {
-		text += ", by " + escape(in.Owner)
-	}
-	return p.tell(ctx, job, "won:"+in.DealID+":"+in.WonTime, text)
+		var page struct {
+			Messages []posted `json:"messages"`
+			Next     struct {
+				Cursor string `json:"next_cursor"`
+			} `json:"response_metadata"`
+		}
+		err := p.api.GetJSON(ctx, method, query, &page)
+		return page.Messages, page.Next.Cursor, err
+	})
 }
