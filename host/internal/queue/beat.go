@@ -37,11 +37,7 @@ func (b *beats) run(ctx context.Context) {
 	for {
 		start := time.Now()
 		if err := b.beat(ctx); err != nil {
-			// What we did not see does not count: begin again.
-			clear(b.seen)
-			b.d.mu.Lock()
-			clear(b.d.gone)
-			b.d.mu.Unlock()
+			b.blind()
 			if ctx.Err() == nil {
 				b.d.q.health.failed(err)
 				b.d.q.log.Debug("beat failed", "queue", b.d.instance, "error", err)
@@ -51,6 +47,14 @@ func (b *beats) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// blind begins to count again: time in which Redis did not answer does not count.
+func (b *beats) blind() {
+	clear(b.seen)
+	b.d.mu.Lock()
+	clear(b.d.gone)
+	b.d.mu.Unlock()
 }
 
 func (b *beats) beat(ctx context.Context) error {
