@@ -19,18 +19,18 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	chosen := flag.String("stages", ".", "stages to measure, a regular expression")
 	rounds := flag.Int("rounds", 3, "how often each is measured")
 	flag.Parse()
-	if err := run(ctx, *chosen, *rounds); err != nil {
+	if err := run(*chosen, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, pattern string, rounds int) error {
+func run(pattern string, rounds int) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	match, err := regexp.Compile(pattern)
 	if err != nil {
 		return fmt.Errorf("stages: %w", err)

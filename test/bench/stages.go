@@ -39,8 +39,9 @@ func stages() []stage {
 	return []stage{
 		{name: "accept", pkg: host + "bench", bench: "Accept", times: 15_000, rows: []row{
 			{what: "CPU of a handler with HMAC and json.Valid", unit: cpu, ours: "Accept/checked", floor: "Accept/bare"},
-			{what: "CPU of the gateway, no queue", unit: cpu, ours: "Accept/gateway", floor: "Accept/bare"},
+			{what: "CPU of the gateway, no schema, no queue", unit: cpu, ours: "Accept/gateway-any", floor: "Accept/checked"},
 			{what: "CPU of the gateway, no queue", unit: cpu, ours: "Accept/gateway", floor: "Accept/checked"},
+			{what: "CPU of the gateway, no queue", unit: cpu, ours: "Accept/gateway", floor: "Accept/bare"},
 			{what: "CPU of the gateway and the queue", unit: cpu, ours: "Accept/gateway-queue", floor: "Accept/checked"},
 		}},
 		{name: "schema", pkg: host + "schema", bench: "Event", times: 20_000, rows: []row{
@@ -61,8 +62,9 @@ func stages() []stage {
 			{what: "time a job, in this process", unit: wall, ours: "Drain/dispatch", floor: "Drain/queue"},
 			{what: "time a job, by a plugin", unit: wall, ours: "Drain/plugin", floor: "Drain/dispatch"},
 			{what: "CPU of the host, by a plugin", unit: cpu, ours: "Drain/plugin", floor: "Drain/dispatch"},
+			{what: "CPU of Redis, enqueue to settle", unit: redisCPU, ours: "Drain/dispatch", floor: "Enqueue/xadd"},
 		}},
-		{name: "webhook", pkg: product, bench: "Webhook", times: 5_000, product: true, rows: []row{
+		{name: "webhook", pkg: product, bench: "Webhook", times: 1_000, product: true, rows: []row{
 			{what: "time a job, door to done, 64 callers", unit: wall, ours: "Webhook/host", floor: "Webhook/bare"},
 			{what: "CPU of the host", unit: "host-cpu-ns/op", ours: "Webhook/host", floor: "Webhook/bare"},
 			{what: "CPU of the plugin", unit: "plugin-cpu-ns/op", ours: "Webhook/host"},

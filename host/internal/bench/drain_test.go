@@ -44,7 +44,7 @@ func BenchmarkDrain(b *testing.B) {
 // benchDrain enqueues b.N jobs and waits until all are settled; start begins what drains the queue.
 func benchDrain(b *testing.B, start func(b *testing.B, q *queue.Queue, settled func())) {
 	b.Helper()
-	q := openQueue(b)
+	q, socket := openQueue(b)
 	var ended atomic.Int64
 	all := make(chan struct{})
 	goal := int64(b.N)
@@ -55,6 +55,7 @@ func benchDrain(b *testing.B, start func(b *testing.B, q *queue.Queue, settled f
 	})
 	data := fmt.Appendf(nil, `{"text":%q}`, strings.Repeat("A line of a comment that somebody typed. ", 50))
 	b.ResetTimer()
+	reportRedis := redisTime(b, socket)
 	report := processorTime(b)
 	var next atomic.Int64
 	var enqueued sync.WaitGroup
@@ -74,6 +75,7 @@ func benchDrain(b *testing.B, start func(b *testing.B, q *queue.Queue, settled f
 	}
 	b.StopTimer()
 	report()
+	reportRedis()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 }
 
@@ -220,7 +222,7 @@ func startPlugin(b *testing.B) *supervisor.Domain {
 		},
 		StartTimeout: func(string) time.Duration { return 30 * time.Second },
 		HungAfter:    func(string) time.Duration { return time.Minute },
-		Grace:        grace, Lease: 4 * time.Second, Log: hostLog(b),
+		Grace:        grace, Log: hostLog(b),
 	})
 	background(b, s.Run)
 	d := s.Domains()[0]

@@ -1,12 +1,15 @@
 package bench_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -63,11 +66,11 @@ func echoPlugin(b *testing.B) string {
 	return filepath.Join(echo.dir, "echo")
 }
 
-// openQueue opens a queue on a redis-server of its own, which keeps nothing on disk.
-func openQueue(b *testing.B) *queue.Queue {
+// openQueue opens a queue on a redis-server of its own, which keeps nothing on disk and listens on socket.
+func openQueue(b *testing.B) (q *queue.Queue, socket string) {
 	b.Helper()
 	dir := shortDir(b)
-	socket := filepath.Join(dir, "r")
+	socket = filepath.Join(dir, "r")
 	server := exec.Command("redis-server", "--port", "0", "--save", "", "--appendonly", "no", "--dir", dir,
 		"--unixsocket", socket, "--loglevel", "warning")
 	if err := server.Start(); err != nil {
@@ -94,7 +97,36 @@ func openQueue(b *testing.B) *queue.Queue {
 		}
 	})
 	await(b, "redis-server answers", func() bool { return q.Ping(context.Background()) == nil })
-	return q
+	return q, socket
+}
+
+// redisTime begins to measure what a redis-server works.
+func redisTime(b *testing.B, socket string) (report func()) {
+	b.Helper()
+	used := func() (nanos float64) {
+		conn, err := (&net.Dialer{}).DialContext(b.Context(), "unix", socket)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := fmt.Fprint(conn, "INFO cpu\r\nQUIT\r\n"); err != nil {
+			b.Fatal(err)
+		}
+		lines := bufio.NewScanner(conn)
+		for lines.Scan() {
+			name, value, _ := strings.Cut(lines.Text(), ":")
+			if name == "used_cpu_user" || name == "used_cpu_sys" {
+				seconds, err := strconv.ParseFloat(value, 64)
+				if err != nil {
+					b.Fatal(err)
+				}
+				nanos += seconds * 1e9
+			}
+		}
+		return nanos
+	}
+	before := used()
+	return func() { b.ReportMetric((used()-before)/float64(b.N), "redis-cpu-ns/op") }
 }
 
 const node = "bench001"

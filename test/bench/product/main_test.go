@@ -76,10 +76,11 @@ func memoryRedis(b *testing.B) *harness.Redis {
 	return harness.StartRedis(b, "--appendonly", "no")
 }
 
-// hostEnv is the environment of a host as it is by default, but for the number of jobs at once.
+// hostEnv is the environment of a host as it is by default.
 func hostEnv(instance string) []string {
-	name := "BULKHEAD_PLUGINS__" + strings.ToUpper(instance)
-	return []string{"BULKHEAD_LOG__LEVEL=info", name + "__SETTINGS__SECRET=" + secret, name + "__POLICY__CONCURRENCY=256"}
+	return []string{
+		"BULKHEAD_LOG__LEVEL=info", "BULKHEAD_PLUGINS__" + strings.ToUpper(instance) + "__SETTINGS__SECRET=" + secret,
+	}
 }
 
 const secret = "bench-secret"
