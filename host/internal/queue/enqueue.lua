@@ -5,55 +5,52 @@ local limit = tonumber(call('HGET', CTL, 'depth') or ARGV[4])
 local depth = call('ZCARD', DELAYED) + call('ZCARD', HELD)
 for i = 1, 3 do depth = depth + call('XLEN', STREAM[i]) end
 
-local function opt(v) return v ~= '' and v or false end
+-- Called for every job: written out, because tables and loops would cost more here than Redis' own work. Absent fields
+-- are written empty.
+local function put(id, lane, t, q, y, b, w, x, g, e, due)
+  local key = REC .. id
+  if due then
+    call('ZADD', DELAYED, math.min(due, tonumber(x) or due), id)
+    call('HSET', key, 's', 'd', 'l', lane, 't', t, 'q', q, 'y', y, 'b', b, 'w', w, 'x', x, 'g', g, 'e', e, 'u', due)
+    return 'd'
+  end
+  if g ~= '' then
+    local held, all = enter(id, gates_of({g = g}), 1)
+    if not all then
+      call('ZADD', HELD, x ~= '' and x or '+inf', id)
+      call('HSET', key, 's', 'w', 'l', lane, 't', t, 'q', q, 'y', y, 'b', b, 'w', w, 'x', x, 'g', g, 'e', e, 'h', held)
+      return 'w'
+    end
+  end
+  local sid = call('XADD', STREAM[lane + 1], '*', 'j', id, 'e', e, 't', t, 'q', q, 'y', y, 'b', b, 'w', w, 'x', x, 'g', g)
+  call('HSET', key, 's', 'r', 'l', lane, 'i', sid, 't', t, 'q', q, 'y', y, 'b', b, 'w', w, 'x', x, 'g', g)
+  return 'r'
+end
 
-local out = {}
+local now = tostring(NOW)
+local out, n = {}, 0
 for at = 5, #ARGV, 13 do
-  local id, alias = ARGV[at], opt(ARGV[at + 10])
+  local id, alias = ARGV[at], ARGV[at + 10]
   local state, code = call('HGET', REC .. id, 's'), 1
-  if not state and alias then
+  if not state and alias ~= '' then
     local other = call('GET', ALIAS .. alias)
     state = other and call('HGET', REC .. other, 's')
     if state then id = other end
   end
   if not state then
-    code = 0
     if depth >= limit and ARGV[at + 12] == '' then
       state, code = '', 2
     else
-      depth = depth + 1
-      local r = {
-        l = ARGV[at + 1], t = ARGV[at + 2], q = opt(ARGV[at + 3]), y = opt(ARGV[at + 4]),
-        b = opt(ARGV[at + 5]) or tostring(NOW), w = ARGV[at + 6], g = opt(ARGV[at + 9]), e = ARGV[at + 11],
-      }
-      if ARGV[at + 8] ~= '' then r.x = tostring(NOW + ARGV[at + 8]) end
-      local f = {'l', r.l}
-      for _, k in ipairs(FIXED) do
-        if r[k] then f[#f + 1] = k; f[#f + 1] = r[k] end
-      end
-      local n = #f
-      if ARGV[at + 7] ~= '' then
-        local due = NOW + ARGV[at + 7]
-        state = 'd'
-        call('ZADD', DELAYED, math.min(due, tonumber(r.x or due)), id)
-        f[n + 1], f[n + 2], f[n + 3], f[n + 4] = 'e', r.e, 'u', due
-      else
-        local held, all = enter(id, gates_of(r), 1)
-        if all then
-          state = 'r'
-          f[n + 1], f[n + 2] = 'i', append(id, r)
-        else
-          state = 'w'
-          call('ZADD', HELD, r.x or '+inf', id)
-          f[n + 1], f[n + 2], f[n + 3], f[n + 4] = 'e', r.e, 'h', held
-        end
-      end
-      call('HSET', REC .. id, 's', state, unpack(f))
-      if alias then call('SET', ALIAS .. alias, id, 'PX', r.w) end
+      depth, code = depth + 1, 0
+      local b, x = ARGV[at + 5], ARGV[at + 8]
+      if b == '' then b = now end
+      if x ~= '' then x = tostring(NOW + x) end
+      state = put(id, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], b, ARGV[at + 6], x, ARGV[at + 9],
+        ARGV[at + 11], ARGV[at + 7] ~= '' and NOW + ARGV[at + 7])
+      if alias ~= '' then call('SET', ALIAS .. alias, id, 'PX', ARGV[at + 6]) end
     end
   end
-  out[#out + 1] = id
-  out[#out + 1] = state
-  out[#out + 1] = code
+  out[n + 1], out[n + 2], out[n + 3] = id, state, code
+  n = n + 3
 end
 return out

@@ -309,3 +309,27 @@ func TestEntryWithoutRecord(t *testing.T) {
 		rd.done(rd.one())
 	})
 }
+
+// A consumer that still owns an entry, or beats after all, is not forgotten: its entries would go with it.
+func TestReapSparesWhoOwnsOrLives(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		q := r.node()
+		groups(t, q)
+		put(t, q, job(1))
+		sid := ghost(t, q, "ghost001", 1)[0].ID
+		reap := func(counter string, want int64) {
+			t.Helper()
+			got, err := queue.RunScript(context.Background(), q, acme, "reap", "ghost001", counter).Int64()
+			if err != nil || got != want {
+				t.Fatalf("reap: %d, %v, want %d", got, err, want)
+			}
+		}
+		reap("", 0)
+		settle(t, q, "ghost001", "f", "acme-0001", sid, 1, "won")
+		if err := queue.RunScript(context.Background(), q, acme, "beat", "ghost001", 2).Err(); err != nil {
+			t.Fatal(err)
+		}
+		reap("1", 0)
+		reap("2", 1)
+	})
+}

@@ -24,12 +24,12 @@ local FIELDS = {'s', 'l', 'i', 'e', 't', 'q', 'y', 'b', 'w', 'x', 'g', 'h', 'a',
 -- Those that never change. An entry carries them too, so that a lost record can be made again.
 local FIXED = {'t', 'q', 'y', 'b', 'w', 'x', 'g'}
 
--- load returns the record of a job, absent fields false, or nil.
+-- load returns the record of a job, absent and empty fields false, or nil.
 local function load(id)
   local v = call('HMGET', REC .. id, unpack(FIELDS))
   if not v[1] then return nil end
   local r = {}
-  for i, f in ipairs(FIELDS) do r[f] = v[i] end
+  for i, f in ipairs(FIELDS) do r[f] = v[i] ~= '' and v[i] end
   return r
 end
 
@@ -189,8 +189,8 @@ local function restore(lane, sid, e, hold)
   local r = {s = 'r', l = lane, i = sid}
   local f = {'s', 'r', 'l', lane, 'i', sid}
   for _, k in ipairs(FIXED) do
-    r[k] = e[k] or false
-    if e[k] then f[#f + 1] = k; f[#f + 1] = e[k] end
+    r[k] = e[k] ~= '' and e[k] or false
+    if r[k] then f[#f + 1] = k; f[#f + 1] = e[k] end
   end
   call('HSET', REC .. e.j, unpack(f))
   for _, g in ipairs(hold and gates_of(r) or {}) do
