@@ -1,10 +1,12 @@
 // Package dispatch moves jobs from a domain's queue into its plugin process and their outcomes back.
 //
-// One Loop a domain: it reads as many jobs as the plugin has room for, gives each run to the process, waits for its
-// outcome, and settles it. It knows no HTTP and no Redis, and nothing of how processes are kept alive.
+// One Loop a domain: it reads as many jobs as the plugin has room for (dispatch.go), gives each run to the process and
+// waits for its outcome (run.go, flight.go), and settles it (settle.go, facts.go). A Router turns facts into the jobs of
+// their subscribers (router.go). The package knows no HTTP and no Redis, and nothing of how processes are kept alive.
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +69,9 @@ type Config struct {
 	Lease time.Duration
 	// Grace says, when the loop is to end, how long runs may go on.
 	Grace func() time.Duration
-	Log   hclog.Logger
+	// Overtime is what a run that was asked to end, at its deadline or by a cancel, gets to answer; 0: 5 s.
+	Overtime time.Duration
+	Log      hclog.Logger
 }
 
 const (
@@ -75,32 +79,48 @@ const (
 	idle = time.Second
 	// readPause is the wait after a failed read.
 	readPause = 250 * time.Millisecond
-	// overtime is what a run gets after its deadline to answer that it was cancelled.
-	overtime = 5 * time.Second
+	// defaultOvertime is Config.Overtime where it is not set.
+	defaultOvertime = 5 * time.Second
 )
 
 // Loop runs the jobs of one instance. Make one with New.
 type Loop struct {
-	cfg    Config
-	domain Domain
-	log    hclog.Logger
-	shapes shapes
-	limit  int
+	cfg      Config
+	domain   Domain
+	log      hclog.Logger
+	shapes   shapes
+	policies policies
+	facts    map[string]bool // types that the plugin may emit
+	limit    int
 
-	mu     sync.Mutex
-	policy policy
-	types  map[string]policy
-	count  int             // runs in flight
-	ending map[string]bool // runs that were asked to end, by token
+	// alone has one place: a suspect takes it for as long as it runs.
+	alone chan struct{}
+	// moved gets a value when a run has been started or settled.
+	moved chan struct{}
+
+	mu       sync.Mutex
+	flights  map[string]*flight // by run token
+	together int                // flights that are no suspects
+	starting int                // of these, those that the process does not have yet
 
 	runs sync.WaitGroup
 }
 
-// New returns a Loop; an error means that the manifest's schemas or the queue's options are wrong.
+// New returns a Loop; an error means that the manifest's schemas, the lease or the queue's options are wrong.
 func New(cfg Config) (*Loop, error) {
-	l := &Loop{cfg: cfg, log: cfg.Log.With("plugin", cfg.Instance), ending: map[string]bool{}}
-	l.policy, l.types = policies(cfg.Manifest, cfg.Operator)
-	l.limit = l.policy.concurrency
+	if cfg.Lease < 4 {
+		return nil, fmt.Errorf("lease of %s", cfg.Lease)
+	}
+	cfg.Overtime = cmp.Or(max(cfg.Overtime, 0), defaultOvertime)
+	l := &Loop{
+		cfg: cfg, log: cfg.Log.With("plugin", cfg.Instance), policies: policiesOf(cfg.Manifest, cfg.Operator),
+		facts: map[string]bool{}, flights: map[string]*flight{},
+		alone: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+	}
+	for _, fact := range cfg.Manifest.GetFacts() {
+		l.facts[fact] = true
+	}
+	l.limit = l.policies.domain.concurrency
 	var err error
 	if l.shapes, err = compileShapes(cfg.Manifest); err != nil {
 		return nil, err
@@ -151,8 +171,14 @@ var errStopping = errors.New("the host stops")
 // read is the loop itself. Runs live in work, which outlives ctx by the grace.
 func (l *Loop) read(ctx, work context.Context) {
 	for ctx.Err() == nil {
-		free := min(l.cfg.Worker.Free(), l.limit-l.inFlight())
-		if free <= 0 {
+		slots, starting := l.slots()
+		free := min(slots, l.cfg.Worker.Free()-starting)
+		switch {
+		case free > 0:
+		case slots <= 0 || starting > 0:
+			l.awaitMove(ctx)
+			continue
+		default:
 			l.cfg.Worker.Room(ctx, idle)
 			continue
 		}
@@ -177,51 +203,6 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-}
-
-// cancel is called by the queue: the run's job was cancelled, or another node has it.
-func (l *Loop) cancel(token, reason string) {
-	l.mu.Lock()
-	_, running := l.ending[token]
-	if running {
-		l.ending[token] = true
-	}
-	l.mu.Unlock()
-	if running {
-		l.cfg.Worker.Cancel(token, reason)
-	}
-}
-
-func (l *Loop) inFlight() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.count
-}
-
-// begin runs one delivery in a goroutine of its own, which the loop waits for.
-func (l *Loop) begin(ctx context.Context, d queue.Delivery) {
-	l.mu.Lock()
-	l.count++
-	l.ending[d.Token()] = false
-	l.mu.Unlock()
-	l.cfg.Recorder.Flying(l.cfg.Instance, 1)
-	l.runs.Go(func() {
-		defer func() {
-			l.cfg.Recorder.Flying(l.cfg.Instance, -1)
-			l.mu.Lock()
-			l.count--
-			delete(l.ending, d.Token())
-			l.mu.Unlock()
-		}()
-		l.run(ctx, d)
-	})
-}
-
-// cancelled says whether the run was asked to end.
-func (l *Loop) cancelled(token string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ending[token]
 }
 
 // lease tells the plugin every quarter how long the node may go on without another word from the queue.

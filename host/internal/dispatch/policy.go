@@ -61,28 +61,63 @@ func overrideDuration(field *time.Duration, value *durationpb.Duration) {
 }
 
 // wait is the time before the attempt after the nth: exponential with full jitter, so that what failed together does
-// not come back together.
+// not come back together. It is above zero and at most the longest.
 func (p policy) wait(attempt int) time.Duration {
-	ceiling := p.backoff << min(max(attempt-1, 0), 30)
-	if ceiling <= 0 || ceiling > p.longest {
-		ceiling = p.longest
+	ceiling := min(p.backoff, p.longest)
+	for n := 1; n < attempt && ceiling < p.longest; n++ {
+		ceiling = min(2*ceiling, p.longest) // half the longest at most is doubled: no overflow
 	}
-	return rand.N(ceiling) + time.Millisecond //nolint:gosec // jitter needs no secrecy
+	return rand.N(ceiling) + 1 //nolint:gosec // jitter needs no secrecy
 }
 
-// policies finds the policy of each job type of a manifest, the operator's first.
-func policies(m *pluginv1.Manifest, operator *pluginv1.Policy) (domain policy, byType map[string]policy) {
-	byType = map[string]policy{}
+// origin is where a job comes from: one job type may be declared by routes of both patterns and by subscriptions.
+type origin uint8
+
+const (
+	fromWebhook origin = iota
+	fromCaller
+	fromFact
+)
+
+type policyKey struct {
+	jobType string
+	origin  origin
+}
+
+// policies are those of one instance.
+type policies struct {
+	domain policy
+	types  map[policyKey]policy
+}
+
+// policiesOf finds the policy of each job type of a manifest, the operator's first.
+func policiesOf(m *pluginv1.Manifest, operator *pluginv1.Policy) policies {
+	all := policies{domain: resolve(operator, m.GetPolicy()), types: map[policyKey]policy{}}
 	quick := &pluginv1.Policy{MaxAttempts: syncAttempts, Backoff: durationpb.New(syncBackoff)}
 	for _, route := range m.GetRoutes() {
 		if route.GetPattern() == pluginv1.Pattern_PATTERN_SYNC {
-			byType[route.GetJobType()] = resolve(operator, route.GetPolicy(), quick, m.GetPolicy())
+			all.types[policyKey{route.GetJobType(), fromCaller}] = resolve(operator, route.GetPolicy(), quick, m.GetPolicy())
 			continue
 		}
-		byType[route.GetJobType()] = resolve(operator, route.GetPolicy(), m.GetPolicy())
+		all.types[policyKey{route.GetJobType(), fromWebhook}] = resolve(operator, route.GetPolicy(), m.GetPolicy())
 	}
 	for _, sub := range m.GetSubscriptions() {
-		byType[sub.GetJobType()] = resolve(operator, sub.GetPolicy(), m.GetPolicy())
+		all.types[policyKey{sub.GetJobType(), fromFact}] = resolve(operator, sub.GetPolicy(), m.GetPolicy())
 	}
-	return resolve(operator, m.GetPolicy()), byType
+	return all
+}
+
+// of is the policy of a job.
+func (p policies) of(job *pluginv1.Job) policy {
+	key := policyKey{jobType: job.GetType()}
+	switch {
+	case job.GetFact() != "":
+		key.origin = fromFact
+	case job.GetReply():
+		key.origin = fromCaller
+	}
+	if found, ok := p.types[key]; ok {
+		return found
+	}
+	return p.domain
 }

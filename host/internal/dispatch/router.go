@@ -44,8 +44,9 @@ type Router struct {
 
 var _ queue.Router = Router{}
 
-// Route implements queue.Router. The ids are derived from the parent, the fact's key and the subscriber, so that a
-// fact that is relayed twice makes each job once.
+// Route implements queue.Router. The ids are derived from the parent, the fact's type and key, and the subscriber, so
+// that a fact that is relayed twice makes each job once. A subscriber that no living node runs gets its jobs all the
+// same: they wait for it.
 func (r Router) Route(ctx context.Context, e queue.Emitted) ([]queue.Job, error) {
 	all, err := r.Subscriptions.Subscriptions(ctx)
 	if err != nil {
@@ -89,7 +90,7 @@ func subscriberJob(e queue.Emitted, fact *pluginv1.Job, instance string, sub *pl
 			subject, _ = doc.Lookup(pointer)
 		}
 	}
-	id := instance + "-" + factID(e.Parent, e.Key, sub.GetJobType())
+	id := instance + "-" + factID(e.Parent, e.Type, e.Key, sub.GetJobType())
 	envelope := proto.CloneOf(fact)
 	envelope.Id, envelope.Type, envelope.Fact, envelope.Subject = id, sub.GetJobType(), e.Type, subject
 	envelope.Time = timestamppb.Now()

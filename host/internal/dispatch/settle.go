@@ -16,10 +16,13 @@ import (
 // settleTime bounds the settlement of a run while the host stops.
 const settleTime = 5 * time.Second
 
+// maxAfter bounds the wait that a plugin asks for, as the contract bounds that of a policy.
+const maxAfter = 7 * 24 * time.Hour
+
 // settlement is the one mapping of outcomes to moves of the queue.
-func (l *Loop) settlement(d queue.Delivery, job *pluginv1.Job, p policy, r result) queue.Settlement {
+func (l *Loop) settlement(f *flight, job *pluginv1.Job, p policy, r result) queue.Settlement {
 	if r.Outcome == nil {
-		return interrupted(d, p, r)
+		return interrupted(f, p, r)
 	}
 	var s queue.Settlement
 	switch outcome := r.Outcome.GetResult().(type) {
@@ -30,13 +33,19 @@ func (l *Loop) settlement(d queue.Delivery, job *pluginv1.Job, p policy, r resul
 		}
 		s = queue.Settlement{Kind: queue.Done, Result: stored}
 	case *pluginv1.Outcome_Retry:
-		s = later(d, p, outcome.Retry)
+		retry := outcome.Retry
+		if r.late {
+			// Whether the plugin calls it the end of its time or a cancel, the attempt had all the time that it has.
+			retry = proto.CloneOf(retry)
+			retry.Cost = pluginv1.Cost_COST_ATTEMPT
+		}
+		s = later(f, p, retry)
 	case *pluginv1.Outcome_Reject:
 		s = dead(fault(outcome.Reject.GetFault()), outcome.Reject.GetReason())
 	default:
 		s = dead(queue.FaultPlugin, "the plugin answered without an outcome")
 	}
-	emits, err := facts(job, r.Outcome.GetEmits())
+	emits, err := l.factsOf(job, r.Outcome.GetEmits())
 	if err != nil {
 		return dead(queue.FaultPlugin, err.Error())
 	}
@@ -45,9 +54,9 @@ func (l *Loop) settlement(d queue.Delivery, job *pluginv1.Job, p policy, r resul
 }
 
 // interrupted says what becomes of a run that has no outcome.
-func interrupted(d queue.Delivery, p policy, r result) queue.Settlement {
+func interrupted(f *flight, p policy, r result) queue.Settlement {
 	if r.late {
-		return later(d, p, &pluginv1.Retry{Reason: r.Reason, Cost: pluginv1.Cost_COST_ATTEMPT, Fault: pluginv1.Fault_FAULT_PLUGIN})
+		return later(f, p, &pluginv1.Retry{Reason: r.Reason, Cost: pluginv1.Cost_COST_ATTEMPT, Fault: pluginv1.Fault_FAULT_PLUGIN})
 	}
 	if errors.Is(r.unstarted, supervisor.ErrTooLarge) {
 		return dead(queue.FaultPlugin, r.unstarted.Error())
@@ -59,20 +68,21 @@ func interrupted(d queue.Delivery, p policy, r result) queue.Settlement {
 			Reason: r.unstarted.Error(), Fault: queue.FaultHost,
 		}
 	}
-	return queue.Settlement{
-		Kind: queue.Interrupted, Reason: r.Reason, Fault: queue.FaultPlugin, Died: r.Died, Alone: r.alone, Release: !r.Died,
+	if !r.Died {
+		return queue.Settlement{Kind: queue.Interrupted, Reason: r.Reason, Fault: queue.FaultHost, Release: true}
 	}
+	return queue.Settlement{Kind: queue.Interrupted, Reason: r.Reason, Fault: queue.FaultPlugin, Died: true, Alone: r.alone}
 }
 
 // later puts the job back, or ends it when its attempts are used up.
-func later(d queue.Delivery, p policy, retry *pluginv1.Retry) queue.Settlement {
+func later(f *flight, p policy, retry *pluginv1.Retry) queue.Settlement {
 	free := retry.GetCost() == pluginv1.Cost_COST_NONE
-	if !free && d.Attempt >= p.attempts {
-		return dead(fault(retry.GetFault()), "gave up after "+strconv.Itoa(d.Attempt)+" attempts: "+retry.GetReason())
+	if !free && f.Attempt >= p.attempts {
+		return dead(fault(retry.GetFault()), "gave up after "+strconv.Itoa(f.Attempt)+" attempts: "+retry.GetReason())
 	}
-	after := retry.GetAfter().AsDuration()
+	after := min(retry.GetAfter().AsDuration(), maxAfter)
 	if after <= 0 {
-		after = p.wait(d.Attempt)
+		after = p.wait(f.Attempt)
 	}
 	return queue.Settlement{
 		Kind: queue.Later, After: after, Free: free, KeepPlace: true,
@@ -95,31 +105,10 @@ func fault(f pluginv1.Fault) queue.Fault {
 	}
 }
 
-// facts wraps what a job emits in all that its subscribers' jobs must know.
-func facts(job *pluginv1.Job, emits []*pluginv1.Emit) ([]queue.Emit, error) {
-	out := make([]queue.Emit, 0, len(emits))
-	for i, emit := range emits {
-		key := emit.GetKey()
-		if key == "" {
-			key = "#" + strconv.Itoa(i)
-		}
-		data, err := proto.Marshal(&pluginv1.Job{
-			Type: emit.GetType(), Subject: emit.GetSubject(), Data: emit.GetData(), Datacontenttype: "application/json",
-			RequestId: job.GetRequestId(), Traceparent: job.GetTraceparent(), Source: "job:" + job.GetId(),
-			EventId: job.GetEventId(), Principal: job.GetPrincipal(),
-		})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, queue.Emit{Type: emit.GetType(), Key: key, Data: data})
-	}
-	return out, nil
-}
-
 // settle carries the settlement out and says whether this run was the one that ended. What can't be settled is begun
 // again by whoever takes it over, so an error loses nothing.
-func (l *Loop) settle(ctx context.Context, d queue.Delivery, s queue.Settlement) bool {
-	s.Token = d.Token()
+func (l *Loop) settle(ctx context.Context, f *flight, s queue.Settlement) bool {
+	s.Token = f.Token()
 	if ctx.Err() != nil {
 		// The host stops: what is left of its time goes to the queue.
 		var cancel context.CancelFunc
@@ -131,7 +120,7 @@ func (l *Loop) settle(ctx context.Context, d queue.Delivery, s queue.Settlement)
 	case errors.Is(err, queue.ErrUnknownRun):
 		won = false
 	case err != nil:
-		l.log.Error("a run can't be settled; it will begin again", "job", d.ID, "error", err)
+		l.log.Error("a run can't be settled; it will begin again", "job", f.ID, "error", err)
 		return false
 	}
 	l.cfg.Recorder.Settled(l.cfg.Instance, won)

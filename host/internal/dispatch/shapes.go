@@ -7,9 +7,10 @@ import (
 	"bulkhead.dev/sdk/pluginv1"
 )
 
-// shapes are the schemas that facts must satisfy before a subscriber gets them, by job type. Routes' bodies were
-// checked at the door.
-type shapes map[string]*schema.Schema
+// shapes are the schemas that facts must satisfy before a subscriber gets them. Routes' bodies were checked at the door.
+type shapes map[subscribed]*schema.Schema
+
+type subscribed struct{ fact, jobType string }
 
 func compileShapes(m *pluginv1.Manifest) (shapes, error) {
 	s := shapes{}
@@ -21,15 +22,15 @@ func compileShapes(m *pluginv1.Manifest) (shapes, error) {
 		if err != nil {
 			return nil, fmt.Errorf("subscription to %s: %w", sub.GetFact(), err)
 		}
-		s[sub.GetJobType()] = compiled
+		s[subscribed{sub.GetFact(), sub.GetJobType()}] = compiled
 	}
 	return s, nil
 }
 
 // check says what is wrong with a fact's data; empty: nothing.
 func (s shapes) check(job *pluginv1.Job) string {
-	shape := s[job.GetType()]
-	if shape == nil || job.GetFact() == "" {
+	shape := s[subscribed{job.GetFact(), job.GetType()}]
+	if shape == nil {
 		return ""
 	}
 	doc, err := schema.Decode(job.GetData())
