@@ -149,7 +149,7 @@ func TestReleaseIsBoundedAndGoesOn(t *testing.T) {
 			last := put(t, q, job(id, key("k"))).ID
 			id++
 			eventually(t, "the waiters' time is over", func() bool { return time.Since(soon) > 5*time.Millisecond })
-			settle(t, q, "ghost001", "f", first.ID, entry.ID, 1, "won")
+			settle(t, q, first.ID, entry.ID, "won")
 			for more := true; more; {
 				reply, err := queue.RunScript(context.Background(), q, acme, "due").Int64Slice()
 				if err != nil || reply[0] > 110 {
@@ -160,16 +160,16 @@ func TestReleaseIsBoundedAndGoesOn(t *testing.T) {
 			if state := status(t, q, last).State; state != queue.StateQueued {
 				t.Fatalf("after %d expired waiters the last one is %s", n, state)
 			}
-			settle(t, q, "ghost001", "f", last, ghost(t, q, "ghost001", 1)[0].ID, 1, "won")
+			settle(t, q, last, ghost(t, q, "ghost001", 1)[0].ID, "won")
 		}
 	})
 }
 
-// settle ends a run of a node that no Domain plays.
-func settle(t *testing.T, q *queue.Queue, node, kind, id, sid string, n int, want string) {
+// settle ends the first run of an entry by the ghost.
+func settle(t *testing.T, q *queue.Queue, id, sid, want string) {
 	t.Helper()
 	reply, err := queue.RunScript(context.Background(), q, acme, "settle",
-		node, kind, id, 0, sid, n, "", 0, "1", "", "", "", "", 0, "1", 0, 0).StringSlice()
+		"ghost001", "f", id, 0, sid, 1, "", 0, "1", "", "", "", "", 0, "1", 0, 0).StringSlice()
 	if err != nil || len(reply) != 1 || reply[0] != want {
 		t.Fatalf("settle %s: %v, %v, want %s", id, reply, err, want)
 	}

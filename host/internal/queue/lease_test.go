@@ -268,7 +268,7 @@ func TestStrayEntries(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n == 0 {
-				settle(t, q, "ghost001", "f", job(n).ID, sid, 1, "stale")
+				settle(t, q, job(n).ID, sid, "stale")
 			} else if got, err := queue.RunScript(ctx, q, acme, "claim", "ghost001", 0, sid, 1).Slice(); err != nil || len(got) > 0 {
 				t.Fatalf("claimed: %v, %v", got, err)
 			}
@@ -325,7 +325,7 @@ func TestReapSparesWhoOwnsOrLives(t *testing.T) {
 			}
 		}
 		reap("", 0)
-		settle(t, q, "ghost001", "f", "acme-0001", sid, 1, "won")
+		settle(t, q, "acme-0001", sid, "won")
 		if err := queue.RunScript(context.Background(), q, acme, "beat", "ghost001", 2).Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -103,25 +103,25 @@ local function publish(id, r, s, reason, fault, result)
     s .. ' ' .. id .. ' ' .. big .. ' ' .. #reason .. ' ' .. fault .. '\n' .. reason .. result)
 end
 
--- finish ends a job that is in no place any more and has left its gates.
-local function finish(id, r, s, reason, fault, result, token)
+-- finish ends a job that is in no place any more and has left its gates; by holds what else its record learns.
+local function finish(id, r, s, reason, fault, result, by)
   local key = REC .. id
   call('HDEL', key, 'e', 'i', 'h', 'u', 'c', 'p')
   local f = {'s', s, 'v', NOW, 'm', reason, 'o', fault}
   if result ~= '' then f[#f + 1] = 'z'; f[#f + 1] = result end
-  if token then f[#f + 1] = 'tk'; f[#f + 1] = token end
+  for _, v in ipairs(by or {}) do f[#f + 1] = v end
   call('HSET', key, unpack(f))
   call('PEXPIRE', key, r.w or MIN_WINDOW)
   publish(id, r, s, reason, fault, result)
 end
 
 -- bury makes a dead letter of a job that is in no place any more and has left its gates.
-local function bury(id, r, reason, fault, token)
+local function bury(id, r, reason, fault, by)
   local key = REC .. id
   call('HDEL', key, 'i', 'h', 'u', 'c', 'p')
   local f = {'s', 'x', 'v', NOW, 'm', reason, 'o', fault}
   if r.e then f[#f + 1] = 'e'; f[#f + 1] = r.e end
-  if token then f[#f + 1] = 'tk'; f[#f + 1] = token end
+  for _, v in ipairs(by or {}) do f[#f + 1] = v end
   call('HSET', key, unpack(f))
   call('ZADD', DEAD, NOW, id)
   publish(id, r, 'x', reason, fault, '')

@@ -57,12 +57,11 @@ local function settle(a, copy, emits)
     call('XADD', OUTBOX, '*', 'p', id, 'q', r.q or '', 't', emits[i], 'k', emits[i + 1], 'd', emits[i + 2])
   end
   local starts = (r.n or 0) + n
-  call('HSET', key, 'n', starts)
   if kind == 'b' then
     r.n = starts
     if a[12] ~= '' then r.p = '1' end
     r.k = a[13]
-    call('HSET', key, 'k', a[13], 'tk', token, 'm', a[10], 'o', a[11])
+    call('HSET', key, 'n', starts, 'k', a[13], 'tk', token, 'm', a[10], 'o', a[11])
     if r.p then call('HSET', key, 'p', r.p) end
     if forgotten then
       place(id, r, enter(id, gates, 1))
@@ -72,21 +71,22 @@ local function settle(a, copy, emits)
     return answer
   end
   local attempts = (r.a or 0) + (a[8] ~= '' and 1 or 0)
-  call('HSET', key, 'a', attempts)
   if kind == 'd' then
     local kept, due = 0, NOW + a[7]
     if a[9] ~= '' and not forgotten and gates[1] and string.sub(gates[1].name, 1, 6) == 'order:' then kept = 1 end
     call('HDEL', key, 'i', 'p')
-    call('HSET', key, 's', 'd', 'e', r.e, 'u', due, 'h', kept, 'm', a[10], 'o', a[11], 'tk', token)
+    call('HSET', key, 's', 'd', 'e', r.e, 'u', due, 'h', kept, 'm', a[10], 'o', a[11], 'tk', token,
+      'n', starts, 'a', attempts)
     call('ZADD', DELAYED, math.min(due, tonumber(r.x or due)), id)
     leave(id, gates, kept + 1, #gates, work)
     return answer
   end
   leave(id, gates, 1, #gates, work)
+  local by = {'tk', token, 'n', starts, 'a', attempts}
   if kind == 'x' then
-    bury(id, r, a[10], a[11], token)
+    bury(id, r, a[10], a[11], by)
   else
-    finish(id, r, kind, a[10], a[11], a[6], token)
+    finish(id, r, kind, a[10], a[11], a[6], by)
   end
   return answer
 end
