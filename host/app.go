@@ -1,17 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -33,20 +34,23 @@ type App struct {
 	cfg  *config.Config
 	log  hclog.Logger
 	node string
-	// greeting gets the demo's banner.
-	greeting io.Writer
-	store    *store.Store
-	folder   *store.Node
-	queue    *queue.Queue
-	metrics  *telemetry.Metrics
-	gateway  *gateway.Gateway
-	plugins  *supervisor.Supervisor
-	sandbox  *demo.Sandbox // nil outside demo mode
-	door     net.Listener
-	runDir   string
-	phase    atomic.Value // string: starting, ready, draining
-	changed  chan struct{}
-	grace    grace
+	// executable is the host's own path; greeting gets the demo's banner.
+	executable string
+	greeting   io.Writer
+	store      *store.Store
+	folder     *store.Node
+	queue      *queue.Queue
+	metrics    *telemetry.Metrics
+	gateway    *gateway.Gateway
+	plugins    *supervisor.Supervisor
+	sandbox    *demo.Sandbox // nil outside demo mode
+	door       net.Listener
+	runDir     *supervisor.RunDir
+	spool      spool
+	member     membership
+	phase      atomic.Value // string: starting, ready, draining
+	changed    chan struct{}
+	grace      grace
 
 	routing sync.Mutex // one set of routes at a time
 }
@@ -64,26 +68,31 @@ type Options struct {
 	Config *config.Config
 	// Executable is the path of the host's own binary; the sandbox of the demo stands beside it.
 	Executable string
+	// RunParents are directories below which a short-lived one for sockets may be made; the first that will do is taken.
+	RunParents []string
 	// Greeting gets the demo's banner.
 	Greeting io.Writer
-	Log      hclog.Logger
+	// AdoptEvery is how often the spools of hosts that died are looked for; 0: 30 s.
+	AdoptEvery time.Duration
+	Log        hclog.Logger
 }
 
 // New opens everything that the host stands on and binds the door, without accepting yet.
 func New(ctx context.Context, opts Options) (_ *App, err error) {
 	cfg, log := opts.Config, opts.Log
 	a := &App{
-		cfg: cfg, log: log, greeting: opts.Greeting, node: newNode(), metrics: telemetry.NewMetrics(),
+		cfg: cfg, log: log, executable: opts.Executable, greeting: opts.Greeting, node: newNode(), metrics: telemetry.NewMetrics(),
 		changed: make(chan struct{}, 1), grace: grace{whole: cfg.Shutdown.Grace},
 	}
+	a.member.adoptEvery = cmp.Or(opts.AdoptEvery, adoptEvery)
 	a.phase.Store(phaseStarting)
 	defer func() { //nolint:contextcheck // ctx may have ended; close bounds itself
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if a.door, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+	if a.door, err = listen(ctx, cfg.Listen); err != nil {
+		return nil, err
 	}
 	if cfg.PublicURL == "" {
 		cfg.PublicURL = "http://" + a.door.Addr().String()
@@ -94,14 +103,14 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	if a.folder, err = a.store.Join(a.node); err != nil {
 		return nil, err
 	}
-	if a.runDir, err = os.MkdirTemp(os.Getenv("XDG_RUNTIME_DIR"), "bh"); err != nil {
-		return nil, fmt.Errorf("directory for sockets: %w", err)
+	if a.runDir, err = supervisor.OpenRunDir(opts.RunParents...); err != nil {
+		return nil, err
 	}
 	if err = a.openQueue(ctx); err != nil {
 		return nil, err
 	}
 	if cfg.Demo {
-		a.startSandbox(ctx, opts.Executable)
+		a.startSandbox(ctx)
 	}
 	a.gateway, err = gateway.New(gateway.Config{
 		Node: a.node, PublicURL: cfg.PublicURL, Queue: a.queue, People: a.people(), Health: a.health,
@@ -126,8 +135,8 @@ func (a *App) people() gateway.Authenticator {
 }
 
 func (a *App) openQueue(ctx context.Context) (err error) {
-	waiting := spool{a.store.Spool(a.node, int64(a.cfg.Queue.SpoolMaxBytes))}
-	if moved, err := waiting.adopt(ctx); err != nil {
+	a.spool = spool{a.store.Spool(a.node, int64(a.cfg.Queue.SpoolMaxBytes))}
+	if moved, err := a.spool.adopt(ctx); err != nil {
 		return err
 	} else if moved > 0 {
 		a.log.Info("jobs of a host that died were taken over from its spool", "jobs", moved)
@@ -140,7 +149,7 @@ func (a *App) openQueue(ctx context.Context) (err error) {
 		},
 		PoolSize: a.cfg.Redis.PoolSize, DialTimeout: a.cfg.Redis.DialTimeout, IOTimeout: a.cfg.Redis.ReadTimeout,
 		Node: a.node, Lease: a.cfg.Queue.Lease, MaxDepth: a.cfg.Queue.Depth,
-		Spool: waiting, Log: a.log.Named("queue"),
+		Spool: a.spool, Log: a.log.Named("queue"),
 	})
 	if err != nil {
 		return err
@@ -148,15 +157,22 @@ func (a *App) openQueue(ctx context.Context) (err error) {
 	if a.queue.Embedded() {
 		a.log.Warn("the queue is embedded: it serves this one node and is as durable as this process; set redis.url for more")
 	}
-	return a.queue.Register(ctx, queue.NodeInfo{Version: version, Store: a.store.ID()})
+	if err := a.enter(ctx); err != nil {
+		return err
+	}
+	if !a.member.known.Load() {
+		a.log.Warn("Redis is not there: webhooks are kept in the spool, and no job runs, until it is")
+	}
+	return nil
 }
 
 // startSandbox is part of the demo alone; without it the plugins say what they lack.
-func (a *App) startSandbox(ctx context.Context, executable string) {
+func (a *App) startSandbox(ctx context.Context) {
+	path := filepath.Join(filepath.Dir(a.executable), "sandbox")
 	var err error
-	a.sandbox, err = demo.Start(ctx, filepath.Join(filepath.Dir(executable), "sandbox"), a.log)
-	if err != nil {
-		a.log.Error("the demo has no sandbox, so its plugins are not configured", "error", err)
+	if a.sandbox, err = demo.Start(ctx, path, a.log); err != nil {
+		a.log.Error("the demo has no sandbox, so its plugins are not configured and there is nothing to send; make plugins builds it",
+			"path", path, "error", err)
 	}
 }
 
@@ -174,6 +190,7 @@ func (a *App) Run(ctx context.Context) error {
 		newStage("door", a.serveDoor),
 		newStage("dispatch", a.dispatch),
 		newStage("plugins", a.plugins.Run),
+		newStage("membership", a.stayMember),
 		newStage("admin", admins.Run),
 	}
 	failed := make(chan error, len(stages))
@@ -187,7 +204,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.grace.begin()
 	a.phase.Store(phaseDraining)
-	a.log.Info("draining", "grace", a.cfg.Shutdown.Grace)
+	a.log.Info("draining; a second signal ends it at once", "grace", a.cfg.Shutdown.Grace)
 	for _, s := range stages {
 		s.stop()
 	}
@@ -236,8 +253,8 @@ func (a *App) close() error {
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}
-	if a.runDir != "" {
-		errs = append(errs, os.RemoveAll(a.runDir))
+	if a.runDir != nil {
+		errs = append(errs, a.runDir.Close())
 	}
 	if a.door != nil {
 		if err := a.door.Close(); !errors.Is(err, net.ErrClosed) {

@@ -23,13 +23,28 @@ import (
 
 // supervise finds the plugins; nothing is started yet.
 func (a *App) supervise() {
-	named := map[string]string{}
+	a.plugins = supervisor.New(supervisor.Config{
+		Binaries: a.discover(), RunDir: a.runDir.Path(), PublicURL: a.cfg.PublicURL, Version: version,
+		Settings: a.settings, State: a.store, Changed: a.pluginChanged,
+		StartTimeout: func(instance string) time.Duration { return a.cfg.Plugin(instance).StartTimeout },
+		HungAfter:    func(instance string) time.Duration { return a.cfg.Plugin(instance).HungAfter },
+		Grace:        a.grace.forPlugins, Log: a.log.Named("plugin"),
+	})
+	a.metrics.Observe(a.observed())
+}
+
+// discover lists the plugins that are there, and says what is odd about the others.
+func (a *App) discover() []supervisor.Binary {
+	chosen := map[string]string{}
 	for instance, plugin := range a.cfg.Plugins {
 		if plugin.Binary != "" {
-			named[instance] = plugin.Binary
+			chosen[instance] = plugin.Binary
 		}
 	}
-	binaries, left := supervisor.Discover(a.cfg.PluginDir, named)
+	if dir := supervisor.Exposed(a.cfg.PluginDir); dir != "" {
+		a.log.Warn("everybody may write above the plugin directory, and so put another in its place", "dir", dir)
+	}
+	binaries, left := supervisor.Discover(a.cfg.PluginDir, chosen)
 	for _, err := range left {
 		a.log.Error("a plugin is left out", "dir", a.cfg.PluginDir, "error", err)
 	}
@@ -45,14 +60,7 @@ func (a *App) supervise() {
 	if len(binaries) == 0 {
 		a.log.Warn("there is no plugin; build some with make plugins", "dir", a.cfg.PluginDir)
 	}
-	a.plugins = supervisor.New(supervisor.Config{
-		Binaries: binaries, RunDir: a.runDir, PublicURL: a.cfg.PublicURL, Version: version,
-		Settings: a.settings, State: a.store, Changed: a.pluginChanged,
-		StartTimeout: func(instance string) time.Duration { return a.cfg.Plugin(instance).StartTimeout },
-		HungAfter:    func(instance string) time.Duration { return a.cfg.Plugin(instance).HungAfter },
-		Grace:        a.grace.forPlugins, Lease: a.cfg.Queue.Lease, Log: a.log.Named("plugin"),
-	})
-	a.metrics.Depths(a.depths)
+	return binaries
 }
 
 // settings resolves an instance's settings; in demo mode the sandbox has them.
@@ -80,7 +88,12 @@ func (a *App) settings(instance string, schema []byte) (supervisor.Settings, err
 // pluginChanged is called by the supervisor, which must not be held up.
 func (a *App) pluginChanged(d *supervisor.Domain) {
 	info := d.Info()
-	a.metrics.PluginState(info.Instance, string(info.State), info.State == supervisor.StateReady)
+	a.metrics.PluginState(info.Instance, string(info.State))
+	a.noteChange()
+}
+
+// noteChange has routes and loops looked at.
+func (a *App) noteChange() {
 	select {
 	case a.changed <- struct{}{}:
 	default: // a change is noted already
@@ -147,8 +160,12 @@ func (a *App) dispatch(ctx context.Context) error {
 	return nil
 }
 
-// attend starts the loops that are missing, and says whether all is as it should be.
+// attend starts the loops that are missing, and says whether all is as it should be. None is before the other hosts are
+// known.
 func (a *App) attend(ctx context.Context, loops map[string]*loop) bool {
+	if !a.member.known.Load() {
+		return true
+	}
 	settled := true
 	for _, d := range a.plugins.Domains() {
 		info := d.Info()
@@ -219,16 +236,4 @@ func operatorPolicy(p config.Policy) *pluginv1.Policy {
 		policy.MaxBackoff = durationpb.New(p.MaxBackoff)
 	}
 	return policy
-}
-
-// depths counts what waits, for the metrics.
-func (a *App) depths(ctx context.Context) map[string]int64 {
-	depths := map[string]int64{}
-	for _, d := range a.plugins.Domains() {
-		instance := d.Info().Instance
-		if depth, err := a.queue.Depth(ctx, instance); err == nil {
-			depths[instance] = depth.Ready + depth.Held + depth.Delayed
-		}
-	}
-	return depths
 }

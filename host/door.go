@@ -3,15 +3,45 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
 
+// openAnyway is when the door opens although a plugin has neither been routed nor failed: one that is being debugged must
+// not keep the others' callers out.
+const openAnyway = 30 * time.Second
+
+// listen binds the door. Calls that come before it opens wait in the system's queue.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	door, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use, perhaps by another host: stop that, or choose another address with BULKHEAD_LISTEN (port 0 takes a free one): %w", address, err)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("this user may not listen on %s: choose another address with BULKHEAD_LISTEN, such as 127.0.0.1:8080: %w", address, err)
+	case err != nil:
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return door, nil
+}
+
 // serveDoor opens the door when every plugin has been tried once, and closes it when ctx ends.
+//
+// It closes at once: calls in flight are answered, connections end with their answer, and new ones are refused by the
+// system. So a draining host shows itself to a load balancer as one that refuses connections, not by /readyz: that would
+// have to be served by a door which goes on taking jobs. The admin socket says "draining" until the end.
 func (a *App) serveDoor(ctx context.Context) error {
-	if err := a.plugins.Tried(ctx); err != nil {
-		return nil //nolint:nilerr // stopped before the door was open
+	tried, cancel := context.WithTimeout(ctx, openAnyway)
+	defer cancel()
+	if err := a.plugins.Tried(tried); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
+		a.log.Warn("some plugins take long to start; the door opens without them", "waited", openAnyway)
 	}
 	a.route()
 	server := &http.Server{

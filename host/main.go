@@ -15,14 +15,21 @@ import (
 	"bulkhead.dev/host/internal/config"
 )
 
-// Exit codes of the command.
+// Exit codes of the command, beside 0. The help text says them too.
 const (
-	exitFailed = 1 // the command could not be carried out
-	exitConfig = 2 // the configuration is at fault
+	exitFailed = 1 // the command could not be carried out, or the host failed while it ran
+	exitConfig = 2 // the configuration or the command line is at fault: trying again changes nothing
 )
+
+const description = `Bulkhead: one door for webhooks and calls, isolated plugins behind it.
+
+Without a configuration it runs a demo that shows what it does.
+
+Exit codes: 0 done; 1 it could not be done; 2 the configuration or the command line is at fault.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal drains; from then on the second ends the process as it always does
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -50,7 +57,7 @@ func run(ctx context.Context, args, environ []string, out, errw io.Writer) int {
 	code := 0
 	exited := false
 	parser, err := kong.New(&commands{}, kong.Name("host"), kong.UsageOnError(),
-		kong.Description("Bulkhead: one door for webhooks and calls, isolated plugins behind it."),
+		kong.Description(description),
 		kong.Writers(out, errw), kong.Exit(func(c int) { code, exited = c, true }))
 	if err != nil {
 		fmt.Fprintln(errw, err)
@@ -70,7 +77,11 @@ func run(ctx context.Context, args, environ []string, out, errw io.Writer) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &faults):
-		fmt.Fprintf(errw, "host: the configuration has %d faults:\n%v\n", len(faults), faults)
+		plural := "s"
+		if len(faults) == 1 {
+			plural = ""
+		}
+		fmt.Fprintf(errw, "host: the configuration has %d fault%s:\n%v\n", len(faults), plural, faults)
 		return exitConfig
 	default:
 		fmt.Fprintln(errw, "host:", err)

@@ -94,7 +94,7 @@ func TestDemoModeShowsTheMainJob(t *testing.T) {
 		}
 		return nil
 	})
-	for _, want := range []string{"DEMO MODE", "/webhooks/jira/events", "X-Hub-Signature: sha256=", "/webhooks/peopleforce/events", "/interactive/jira/search", "bin/host send"} {
+	for _, want := range []string{"DEMO MODE", "/webhooks/jira/events", "X-Hub-Signature: sha256=", "/webhooks/peopleforce/events", "/interactive/jira/search", "/host send deal-won"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the banner lacks %q:\n%s", want, out)
 		}

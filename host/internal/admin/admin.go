@@ -95,12 +95,11 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// Answer writes v, or err as a message with the status.
-func Answer(w http.ResponseWriter, v any, err error, status int) {
-	if err != nil {
-		http.Error(w, err.Error(), status)
-		return
-	}
+// Answer writes v as JSON.
+func Answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v) // a caller who has gone needs no answer
 }
+
+// Refuse answers with the error's text, which is for the operator's eyes.
+func Refuse(w http.ResponseWriter, status int, err error) { http.Error(w, err.Error(), status) }

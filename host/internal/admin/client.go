@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -23,30 +24,50 @@ type Client struct {
 	token string
 }
 
-// Dial finds a living host below the data directory; node names one of several, empty takes the first that answers.
+// Dial finds a living host below the data directory; node names one of several, empty takes the first that answers. The
+// error is ErrNoHost, with what is known of the hosts that are there and do not answer.
 func Dial(ctx context.Context, dataDir, node string) (*Client, error) {
-	pattern := filepath.Join(dataDir, "nodes", "*")
-	if node != "" {
-		pattern = filepath.Join(dataDir, "nodes", node)
+	folders, err := os.ReadDir(filepath.Join(dataDir, "nodes"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("hosts of %s: %w", dataDir, err)
 	}
-	folders, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("nodes of %s: %w", dataDir, err)
-	}
-	for _, dir := range folders {
-		token, err := os.ReadFile(filepath.Join(dir, tokenName)) //nolint:gosec // below the operator's own data directory
-		if err != nil {
+	var others []string
+	var faults []error
+	for _, folder := range folders {
+		if !folder.IsDir() {
 			continue
 		}
-		c := &Client{token: string(token), http: &http.Client{
-			Timeout:   callTime,
-			Transport: &http.Transport{DialContext: dialer(dir), DisableKeepAlives: true},
-		}}
-		if err := c.Get(ctx, "/alive", nil); err == nil {
+		if node != "" && folder.Name() != node {
+			others = append(others, folder.Name())
+			continue
+		}
+		c, err := dial(ctx, filepath.Join(dataDir, "nodes", folder.Name()))
+		if err == nil {
 			return c, nil
 		}
+		faults = append(faults, fmt.Errorf("%s: %w", folder.Name(), err))
 	}
-	return nil, fmt.Errorf("%w (%s); start it with bin/host", ErrNoHost, dataDir)
+	switch {
+	case len(faults) > 0:
+		return nil, fmt.Errorf("%w (%s); those that left something there do not answer:\n%w", ErrNoHost, dataDir, errors.Join(faults...))
+	case len(others) > 0:
+		return nil, fmt.Errorf("%w as node %s (%s); there are: %s", ErrNoHost, node, dataDir, strings.Join(others, ", "))
+	default:
+		return nil, fmt.Errorf("%w (%s); start it with bin/host, or set BULKHEAD_DATA_DIR to the one that it has", ErrNoHost, dataDir)
+	}
+}
+
+// dial asks the host of one folder whether it lives.
+func dial(ctx context.Context, dir string) (*Client, error) {
+	token, err := os.ReadFile(filepath.Join(dir, tokenName)) //nolint:gosec // G304: below the operator's own data directory
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{token: string(token), http: &http.Client{
+		Timeout:   callTime,
+		Transport: &http.Transport{DialContext: dialer(dir), DisableKeepAlives: true},
+	}}
+	return c, c.Get(ctx, "/alive", nil)
 }
 
 func dialer(dir string) func(context.Context, string, string) (net.Conn, error) {

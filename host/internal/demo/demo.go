@@ -5,6 +5,7 @@ package demo
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,40 +18,21 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Event is something that can be sent to the host, and what then happens.
-type Event struct {
-	Name        string            `json:"name"`
-	Title       string            `json:"title"`
-	Instance    string            `json:"instance"`
-	Method      string            `json:"method"`
-	Path        string            `json:"path"`
-	Headers     map[string]string `json:"headers"`
-	ContentType string            `json:"content_type"`
-	// Body is JSON as it is sent, or a JSON string with the raw body.
-	Body    json.RawMessage `json:"body"`
-	Expect  Expect          `json:"expect"`
-	Effects json.RawMessage `json:"effects"`
-}
-
-// Expect is the answer to an Event.
-type Expect struct {
-	Status int    `json:"status"`
-	Text   string `json:"text"`
-}
-
 const (
 	startTime = 10 * time.Second
 	endTime   = 3 * time.Second
-	maxReady  = 1 << 20
+	// Bounds of what the sandbox says of itself.
+	maxReady    = 1 << 20
+	maxDescribe = 16 << 20
 )
 
 // Sandbox is the running child process. Close it.
 type Sandbox struct {
 	// URL is where it can be looked at.
 	URL string
-	// Settings are the settings that it has for each plugin.
+	// Settings are the settings that it has for each plugin, new at each start.
 	Settings map[string]json.RawMessage
-	// Events are what can be sent.
+	// Events are what can be sent, the most telling ones first.
 	Events []Event
 
 	cmd   *exec.Cmd
@@ -58,34 +40,78 @@ type Sandbox struct {
 	done  chan struct{}
 }
 
-// Start runs the sandbox binary at path. Its secrets are made anew at each start. It ends with the host, however the
-// host ends: its standard input is a pipe that only the host holds open.
+// Start runs the sandbox binary at path. It ends with the host, however the host ends: its standard input is a pipe that
+// only the host holds open. ctx bounds the start alone.
 func Start(ctx context.Context, path string, log hclog.Logger) (*Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	described, err := exec.CommandContext(ctx, path, "describe").Output()
-	if err != nil {
-		return nil, fmt.Errorf("sandbox describe: %w", err)
-	}
 	s := &Sandbox{done: make(chan struct{})}
-	if err := json.Unmarshal(described, &s.Events); err != nil {
+	var err error
+	if s.Events, err = describe(ctx, path); err != nil {
+		return nil, err
+	}
+	if err := s.serve(ctx, path, log.Named("sandbox")); err != nil {
+		return nil, fmt.Errorf("sandbox serve: %w", err)
+	}
+	return s, nil
+}
+
+func environment() []string { return []string{"PATH=" + os.Getenv("PATH")} }
+
+// describe asks what can be sent.
+func describe(ctx context.Context, path string) ([]Event, error) {
+	cmd := exec.CommandContext(ctx, path, "describe") //nolint:gosec // G204: it stands beside the host's own binary
+	var out, said limited
+	out.room, said.room = maxDescribe, 1<<10
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = environment(), &out, &said, endTime
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("sandbox describe: %w %s", err, bytes.TrimSpace(said.Bytes()))
+	}
+	var events []Event
+	if err := json.Unmarshal(out.Bytes(), &events); err != nil {
 		return nil, fmt.Errorf("sandbox describe: %w", err)
 	}
+	for _, event := range events {
+		if err := event.check(); err != nil {
+			return nil, fmt.Errorf("sandbox describe: %w", err)
+		}
+	}
+	return events, nil
+}
+
+// limited keeps the first bytes that are written to it.
+type limited struct {
+	bytes.Buffer
+	room int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	n := min(len(p), l.room)
+	l.room -= n
+	_, _ = l.Buffer.Write(p[:n]) // never fails (bytes.Buffer)
+	return len(p), nil
+}
+
+// serve starts the process that stays, and waits for the line that says that it is ready.
+func (s *Sandbox) serve(ctx context.Context, path string, log hclog.Logger) error {
 	// The child outlives the start's context.
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, "serve")
-	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	s.cmd.Stderr = log.Named("sandbox").StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Info})
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, "serve") //nolint:gosec // G204: as above
+	s.cmd.Env = environment()
+	s.cmd.Stderr = log.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Info})
+	s.cmd.WaitDelay = endTime // for a descendant that holds stderr
 	detach(s.cmd)
-	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
+	stdin, err := s.cmd.StdinPipe()
+	if err != nil {
+		return err
 	}
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
+		return errors.Join(err, stdin.Close())
 	}
 	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
+		return err
 	}
+	s.stdin = stdin
 	ready := make(chan error, 1)
 	go func() {
 		defer close(s.done)
@@ -102,9 +128,9 @@ func Start(ctx context.Context, path string, log hclog.Logger) (*Sandbox, error)
 		err = errors.New("it did not say that it is ready in time")
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("sandbox: %w", err), s.Close())
+		return errors.Join(err, s.Close())
 	}
-	return s, nil
+	return nil
 }
 
 // readReady reads the one line that says where the sandbox is and what plugins need to reach it.
@@ -135,14 +161,4 @@ func (s *Sandbox) Close() error {
 	}
 	<-s.done
 	return nil
-}
-
-// Find returns the event of that name.
-func (s *Sandbox) Find(name string) (Event, bool) {
-	for _, event := range s.Events {
-		if event.Name == name {
-			return event, true
-		}
-	}
-	return Event{}, false
 }

@@ -6,7 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
+	"strings"
 
 	"bulkhead.dev/sdk/wire"
 )
@@ -15,14 +16,22 @@ import (
 type Binary struct {
 	Instance string
 	Path     string
+	// Chosen says that the operator named the file for this instance, so that their names need not fit.
+	Chosen bool
 }
 
-// Discover lists the instances to run: each executable of dir under its own name, and each configured instance that
-// names its binary. A missing directory is empty. The second result says what was left out, and why.
-func Discover(dir string, binaries map[string]string) ([]Binary, []error) {
+// Discover lists the instances to run, in the order of their names: each executable of dir under its own name, and each
+// instance for which chosen names a file of dir. A missing directory is empty. The second result says what was left out,
+// and why: a plugin, or the whole directory when others than the host's user may write there.
+func Discover(dir string, chosen map[string]string) ([]Binary, []error) {
 	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, []error{fmt.Errorf("read the plugin directory: %w", err)}
+	if errors.Is(err, fs.ErrNotExist) {
+		entries, err = nil, nil
+	} else if err == nil {
+		err = guardedDir(dir)
+	}
+	if err != nil {
+		return nil, []error{fmt.Errorf("the plugin directory %w", pathless(err))}
 	}
 	var (
 		found []Binary
@@ -30,11 +39,8 @@ func Discover(dir string, binaries map[string]string) ([]Binary, []error) {
 	)
 	for _, entry := range entries {
 		name := entry.Name()
-		if name[0] == '.' || entry.IsDir() {
-			continue
-		}
-		if _, configured := binaries[name]; configured {
-			continue // listed below, with the binary that the operator chose
+		if _, ok := chosen[name]; ok || name[0] == '.' || entry.IsDir() {
+			continue // a chosen one is listed below, with the file that the operator named
 		}
 		if !wire.ValidName(name) {
 			left = append(left, fmt.Errorf("%s: a plugin's file name must match [a-z][a-z0-9-]*", name))
@@ -42,34 +48,25 @@ func Discover(dir string, binaries map[string]string) ([]Binary, []error) {
 		}
 		found = append(found, Binary{Instance: name, Path: filepath.Join(dir, name)})
 	}
-	for instance, file := range binaries {
-		found = append(found, Binary{Instance: instance, Path: filepath.Join(dir, filepath.Base(file))})
+	for instance, file := range chosen {
+		found = append(found, Binary{Instance: instance, Path: filepath.Join(dir, filepath.Base(file)), Chosen: true})
 	}
-	runnable := found[:0]
-	for _, b := range found {
-		if err := executable(b.Path); err != nil {
-			left = append(left, fmt.Errorf("%s: %w", b.Instance, err))
-			continue
+	found = slices.DeleteFunc(found, func(b Binary) bool {
+		err := executable(b.Path)
+		if err != nil {
+			left = append(left, fmt.Errorf("%s: %w", b.Instance, pathless(err)))
 		}
-		runnable = append(runnable, b)
-	}
-	sort.Slice(runnable, func(i, j int) bool { return runnable[i].Instance < runnable[j].Instance })
-	return runnable, left
+		return err != nil
+	})
+	slices.SortFunc(found, func(a, b Binary) int { return strings.Compare(a.Instance, b.Instance) })
+	return found, left
 }
 
-// executable refuses what may not be run: whoever may write a plugin is the host's user in all but name.
-func executable(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
+// pathless takes the call and the path out of a system's error: both are said beside it.
+func pathless(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
 	}
-	switch mode := info.Mode(); {
-	case !mode.IsRegular():
-		return errors.New("is no regular file")
-	case mode.Perm()&0o111 == 0:
-		return errors.New("is not executable; chmod +x it")
-	case mode.Perm()&0o022 != 0:
-		return errors.New("is writable by others; chmod go-w it")
-	}
-	return nil
+	return err
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
 
+	"bulkhead.dev/sdk/launch"
 	"bulkhead.dev/sdk/pluginv1"
 )
 
@@ -21,12 +24,8 @@ const (
 	StateUnconfigured DomainState = "unconfigured"
 	StateBackoff      DomainState = "backoff"
 	StateQuarantined  DomainState = "quarantined"
+	StateDraining     DomainState = "draining"
 	StateStopped      DomainState = "stopped"
-)
-
-const (
-	configureTimeout = 10 * time.Second
-	healthEvery      = 5 * time.Second
 )
 
 // Info is what is known of an instance now.
@@ -35,12 +34,13 @@ type Info struct {
 	State    DomainState
 	// Manifest is nil until the binary has said what it is.
 	Manifest *pluginv1.Manifest
-	// Secret looks up a string setting.
+	// Secret looks up a string setting; nil until the binary has said what it is.
 	Secret func(key string) (string, bool)
-	PID    int
-	// Restarts counts the processes after the first.
+	// PID is that of the current process; 0: there is none.
+	PID int
+	// Restarts counts the starts after the first.
 	Restarts int
-	// Reason says why it is not ready.
+	// Reason says why it is not ready, or why it was not before.
 	Reason string
 }
 
@@ -49,40 +49,38 @@ type Domain struct {
 	cfg    Config
 	binary Binary
 	log    hclog.Logger
-	lines  *lockedLog
-	resume chan struct{}
-	solo   sync.WaitGroup // processes that run one job alone
+	limit  *rate.Limiter  // of what the instance may log
+	lost   atomic.Int64   // lines beyond it
+	again  chan struct{}  // asks for a new process
+	tried  chan struct{}  // closed after the first start was tried
+	slots  chan struct{}  // one for each process that runs one job alone
+	solos  sync.WaitGroup // those processes
 
-	mu       sync.Mutex
-	info     Info
-	current  *generation // nil: none takes work
-	solos    map[*generation]struct{}
-	changed  chan struct{}
-	tried    chan struct{} // closed after the first start was tried
-	triedSet bool
+	// life ends when run is about to return.
+	life context.Context //nolint:containedctx // of what StartAlone starts
+	bury context.CancelFunc
+
+	once sync.Once // closes tried
+
+	mu          sync.Mutex
+	info        Info
+	current     *generation // takes new runs; nil: none does
+	generations map[*generation]struct{}
+	changed     chan struct{} // closed when another becomes current
+	leased      time.Time     // until when the node may work, as far as it was told
 }
 
 func newDomain(cfg Config, binary Binary) *Domain {
-	log := cfg.Log.Named(binary.Instance).With("plugin", binary.Instance)
-	return &Domain{
-		cfg: cfg, binary: binary, log: log, lines: &lockedLog{log: newPluginLog(log)},
-		resume:  make(chan struct{}, 1),
-		solos:   map[*generation]struct{}{},
-		info:    Info{Instance: binary.Instance, State: StateStarting},
-		changed: make(chan struct{}), tried: make(chan struct{}),
+	d := &Domain{
+		cfg: cfg, binary: binary, log: cfg.Log.Named(binary.Instance).With("plugin", binary.Instance),
+		limit: rate.NewLimiter(logLinesPerSecond, logBurst),
+		again: make(chan struct{}, 1), tried: make(chan struct{}),
+		slots: make(chan struct{}, aloneAtOnce), changed: make(chan struct{}),
+		generations: map[*generation]struct{}{},
+		info:        Info{Instance: binary.Instance, State: StateStarting},
 	}
-}
-
-// lockedLog serialises the two streams of a process.
-type lockedLog struct {
-	mu  sync.Mutex
-	log *pluginLog
-}
-
-func (l *lockedLog) Line(line []byte, stream string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.log.Line(line, stream)
+	d.life, d.bury = context.WithCancel(context.Background())
+	return d
 }
 
 // Info returns what is known now.
@@ -92,6 +90,9 @@ func (d *Domain) Info() Info {
 	return d.info
 }
 
+// LinesDropped counts the lines of the instance's log that went beyond its rate.
+func (d *Domain) LinesDropped() int64 { return d.lost.Load() }
+
 // set changes the state and tells whoever watches.
 func (d *Domain) set(change func(*Info)) {
 	d.mu.Lock()
@@ -100,136 +101,140 @@ func (d *Domain) set(change func(*Info)) {
 	d.cfg.Changed(d)
 }
 
-// Resume ends a quarantine; it does nothing in any other state.
-func (d *Domain) Resume() {
-	if d.Info().State != StateQuarantined {
-		return
-	}
+// Restart asks for a new process: the current one is drained first, and a quarantine or a wait ends. It returns at once.
+func (d *Domain) Restart() {
 	select {
-	case d.resume <- struct{}{}:
-	default: // resumed already
+	case d.again <- struct{}{}:
+	default: // asked already
 	}
 }
 
-// run keeps the instance alive until ctx ends, then drains it.
+// errAsked ends a generation because somebody asked for a new one.
+var errAsked = errors.New("a restart was asked for")
+
+// run keeps the instance alive until ctx ends, then drains it. When it returns no process is left.
 func (d *Domain) run(ctx context.Context) {
-	failures := 0
+	var ends record
 	for starts := 0; ctx.Err() == nil; starts++ {
-		d.set(func(i *Info) { i.State, i.PID = StateStarting, 0; i.Restarts = starts })
-		began := time.Now()
-		err := d.live(ctx)
+		d.unask()
+		d.set(func(i *Info) { i.State, i.PID, i.Restarts = StateStarting, 0, starts })
+		ready, err := d.live(ctx)
+		d.once.Do(func() { close(d.tried) })
 		if ctx.Err() != nil {
 			break
 		}
-		if time.Since(began) >= d.cfg.Restart.Healthy {
-			failures = 0
-		}
-		failures++
-		if failures > d.cfg.Restart.Failures {
-			d.quarantine(ctx, err)
-			failures = 0
-			continue
-		}
-		wait := d.cfg.Restart.wait(failures)
-		d.log.Warn("the plugin ended; it is started again", "error", err, "in", wait, "failures", failures)
-		d.set(func(i *Info) { i.State, i.PID, i.Reason = StateBackoff, 0, err.Error() })
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
+		ends.note(d.cfg.Restart, ready)
+		switch {
+		case errors.Is(err, errAsked):
+			ends = record{}
+		case ends.unready > d.cfg.Restart.Failures, errors.Is(err, ErrUnfit):
+			d.log.Error("the plugin is quarantined; mend it, then: host plugins restart "+d.binary.Instance, "error", err)
+			d.rest(ctx, StateQuarantined, err, nil)
+			ends = record{}
+		default:
+			wait := d.cfg.Restart.wait(ends.ends)
+			d.log.Warn("the plugin ended; it is started again", "error", err, "in", wait, "failures", ends.ends)
+			timer := time.NewTimer(wait)
+			d.rest(ctx, StateBackoff, err, timer.C)
+			timer.Stop()
 		}
 	}
+	d.mu.Lock()
+	d.bury() // under the lock: spawn starts nothing after it
+	d.mu.Unlock()
+	d.solos.Wait()
 	d.set(func(i *Info) { i.State, i.PID, i.Reason = StateStopped, 0, "" })
 }
 
-// quarantine holds a plugin that does not stay up until someone resumes it.
-func (d *Domain) quarantine(ctx context.Context, err error) {
-	d.log.Error("the plugin is quarantined; mend it and resume it", "error", err)
-	d.set(func(i *Info) { i.State, i.PID, i.Reason = StateQuarantined, 0, err.Error() })
+// rest waits without a process until its time is over, ctx ends or somebody asks for a process.
+func (d *Domain) rest(ctx context.Context, state DomainState, err error, over <-chan time.Time) {
+	d.set(func(i *Info) { i.State, i.PID, i.Reason = state, 0, err.Error() })
 	select {
 	case <-ctx.Done():
-	case <-d.resume:
+	case <-over:
+	case <-d.again:
 	}
 }
 
-// live runs one generation to its end and says why it ended.
-func (d *Domain) live(ctx context.Context) error {
-	startCtx, cancel := context.WithTimeout(ctx, d.startTime())
-	defer cancel()
-	defer d.tryDone()
-	g, err := d.start(startCtx)
-	if err != nil {
-		return err
+func (d *Domain) unask() {
+	select {
+	case <-d.again:
+	default:
 	}
-	defer d.publish(nil)
-	err = d.configure(startCtx, g)
-	var faults FieldFaults
-	switch {
-	case errors.As(err, &faults), errors.Is(err, ErrSettings):
-		d.log.Error("the plugin is not configured", "error", err)
-		d.described(g, StateUnconfigured, err.Error())
+}
+
+// live runs one generation to its end and says why it ended, and how long it was ready.
+func (d *Domain) live(ctx context.Context) (ready time.Duration, err error) {
+	g, err := d.start(ctx, d.log)
+	if err != nil {
+		return 0, err
+	}
+	defer d.withdraw(g)
+	state, reason := StateReady, ""
+	switch err = g.fault; {
 	case err != nil:
-		g.end(ctx, 0)
-		return err
+		d.log.Error("the plugin is not configured", "error", err)
+		state, reason = StateUnconfigured, err.Error()
 	default:
 		d.publish(g)
-		d.described(g, StateReady, "")
 		d.log.Info("the plugin is ready", "version", g.manifest.GetVersion(), "pid", g.plugin.Pid())
 	}
-	d.tryDone()
-	return d.stay(ctx, g)
+	d.set(func(i *Info) {
+		i.State, i.Reason, i.PID = state, reason, g.plugin.Pid()
+		i.Manifest, i.Secret = g.manifest, g.settings.lookup
+	})
+	d.once.Do(func() { close(d.tried) })
+	since := time.Now()
+	err = d.stay(ctx, g)
+	return max(time.Since(since), 1), err // a coarse clock may not have moved
 }
 
-// stay waits for the generation's end, or ends it when ctx does or when it no longer answers.
+// stay waits for the generation's end, or ends it when ctx does, when somebody asks for it or when it no longer
+// answers. When it returns nothing of the generation is left.
 func (d *Domain) stay(ctx context.Context, g *generation) error {
-	tick := time.NewTicker(healthEvery)
+	tick := time.NewTicker(d.cfg.HealthEvery)
 	defer tick.Stop()
 	answered := time.Now()
 	for {
 		select {
 		case <-g.gone():
-			d.publish(nil)
 			err := g.cause()
-			g.end(ctx, 0)
+			g.kill(err)
 			return err
 		case <-ctx.Done():
-			g.end(ctx, d.cfg.Grace())
+			d.retire(ctx, g)
 			return ctx.Err()
+		case <-d.again:
+			d.retire(ctx, g)
+			return errAsked
 		case <-tick.C:
 			if err := g.plugin.Health(ctx); err == nil {
 				answered = time.Now()
-			} else if time.Since(answered) >= d.cfg.HungAfter(d.binary.Instance) {
-				d.log.Error("the plugin does not answer and is killed", "error", err)
-				d.publish(nil)
-				g.end(ctx, 0)
-				return errors.New("the plugin did not answer its health calls")
+			} else if silent := time.Since(answered); silent >= d.cfg.HungAfter(d.binary.Instance) && ctx.Err() == nil {
+				d.log.Error("the plugin does not answer and is killed", "silent", silent, "error", err)
+				g.kill(errHung)
+				return errHung
 			}
 		}
 	}
 }
 
-// startTime bounds a start with its configuration. A start that may take for ever is one under a debugger.
+// errHung is why the runs of a process end that did not answer: one of them may be to blame.
+var errHung = errors.New("it did not answer its health calls and was killed")
+
+// retire drains a generation that is no longer wanted and ends it.
+func (d *Domain) retire(ctx context.Context, g *generation) {
+	d.publish(nil)
+	d.set(func(i *Info) { i.State = StateDraining })
+	g.stop(ctx, d.cfg.Grace())
+}
+
+// startTime bounds a start. "never" is taken for a year: it is added to elsewhere, and must not overflow.
 func (d *Domain) startTime() time.Duration {
+	const year = 365 * 24 * time.Hour
 	start := d.cfg.StartTimeout(d.binary.Instance)
-	return max(start, start+configureTimeout) // the sum may overflow
-}
-
-func (d *Domain) tryDone() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.triedSet {
-		d.triedSet = true
-		close(d.tried)
+	if start <= 0 {
+		start = launch.DefaultStartTimeout
 	}
-}
-
-// described publishes what the process said of itself.
-func (d *Domain) described(g *generation, state DomainState, reason string) {
-	settings, err := d.cfg.Settings(d.binary.Instance, g.manifest.GetSettingsSchema())
-	d.set(func(i *Info) {
-		i.State, i.Reason, i.Manifest, i.PID = state, reason, g.manifest, g.plugin.Pid()
-		i.Secret = settings.Lookup
-		if err != nil {
-			i.Secret = func(string) (string, bool) { return "", false }
-		}
-	})
+	return min(start, year)
 }

@@ -2,8 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +18,8 @@ import (
 type Ended struct {
 	// Outcome is nil when the run was cut off.
 	Outcome *pluginv1.Outcome
-	// Died: the process ended by itself while it ran the job, so the job is a suspect. False with a nil Outcome: the
-	// host ended the process.
+	// Died: the process ended by itself, or had to be killed, while it ran the job, so the job is a suspect. False with
+	// a nil Outcome: the host ended the process for its own reasons.
 	Died bool
 	// Reason says why there is no outcome.
 	Reason string
@@ -31,105 +29,35 @@ type Ended struct {
 var (
 	// ErrNotRunning says that there is no process that could take the run now.
 	ErrNotRunning = errors.New("the plugin is not running")
+	// ErrNoRoom says that the process has no room for the run now.
+	ErrNoRoom = errors.New("the plugin has no room")
 	// ErrTooLarge says that no process of the plugin will ever take the run.
 	ErrTooLarge = errors.New("the job is larger than the plugin takes")
 )
 
-// FieldFaults are the settings that a plugin refused.
-type FieldFaults []*pluginv1.FieldError
-
-func (f FieldFaults) Error() string {
-	text := "settings: "
-	for i, fault := range f {
-		if i > 0 {
-			text += "; "
-		}
-		if fault.GetField() != "" {
-			text += fault.GetField() + " "
-		}
-		text += fault.GetMessage()
-	}
-	return text
-}
-
 // generation is one process of one instance, from its start to its end, with the runs that are in flight in it.
 type generation struct {
-	plugin   *launch.Plugin
-	work     *launch.Work
-	host     *hostService
+	plugin   *launch.Plugin // nil: it did not start
+	work     *launch.Work   // nil: it was not configured
+	host     *hostService   // nil: it was not configured
 	dir      string
 	manifest *pluginv1.Manifest
+	settings Settings
+	fault    error // of the settings; nil: it takes work
+	output   *pluginLog
 	log      hclog.Logger
 
-	// settled is closed when the process has ended, or its stream has, and every run was told so.
+	// settled is closed when stream and process have ended and every run was told so.
 	settled chan struct{}
+	// over is closed when the one run of a process that runs one job alone has ended or was given up.
+	over chan struct{}
 
-	mu     sync.Mutex
-	runs   map[string]func(Ended)
-	ending bool // the host ends it: what is cut off is no suspect
-}
-
-// start launches the binary and asks what it is. The caller ends it, also when configure fails.
-func (d *Domain) start(ctx context.Context) (_ *generation, err error) {
-	dir, err := os.MkdirTemp(d.cfg.RunDir, "g")
-	if err != nil {
-		return nil, fmt.Errorf("directory of the generation: %w", err)
-	}
-	g := &generation{dir: dir, log: d.log, runs: map[string]func(Ended){}, settled: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(dir))
-		}
-	}()
-	g.plugin, err = launch.Start(ctx, launch.Config{
-		Path: d.binary.Path, Dir: dir, Instance: d.binary.Instance,
-		Logger: d.log.Named("go-plugin"), Log: d.lines.Line, StartTimeout: d.cfg.StartTimeout(d.binary.Instance),
-	})
-	if err != nil {
-		return nil, err
-	}
-	g.manifest, err = g.plugin.Describe(ctx, d.cfg.Version)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("describe: %w", err), g.plugin.End(ctx))
-	}
-	return g, nil
-}
-
-// configure hands over the settings and opens the stream. A FieldFaults error leaves the process running.
-func (d *Domain) configure(ctx context.Context, g *generation) error {
-	settings, err := d.cfg.Settings(d.binary.Instance, g.manifest.GetSettingsSchema())
-	if err != nil {
-		return err
-	}
-	token := newToken()
-	g.host, err = serveHost(ctx, g.dir, d.binary.Instance, token, d.cfg.State, g.inFlight)
-	if err != nil {
-		return err
-	}
-	faults, err := g.plugin.Configure(ctx, &pluginv1.ConfigureRequest{
-		Instance: d.binary.Instance, Settings: settings.JSON, PublicUrl: d.cfg.PublicURL,
-		HostSocket: g.host.path, GenerationToken: token,
-	})
-	if err != nil {
-		return fmt.Errorf("configure: %w", err)
-	}
-	if len(faults) > 0 {
-		return FieldFaults(faults)
-	}
-	// The stream lives as long as the process, not as long as the call that opened it.
-	g.work, err = g.plugin.Work(context.WithoutCancel(ctx), g.outcome)
-	if err != nil {
-		return fmt.Errorf("work: %w", err)
-	}
-	go g.watch() // ends with the stream, at the latest in remove
-	return nil
-}
-
-// newToken makes 256 random bits in hex.
-func newToken() string {
-	b := make([]byte, 32)
-	_, _ = rand.Read(b) // never fails (crypto/rand)
-	return hex.EncodeToString(b)
+	mu      sync.Mutex
+	runs    map[string]func(Ended)
+	alone   bool  // it runs one job and no other
+	closed  bool  // takes no run any more
+	stopped bool  // by the host, for reasons of its own: what is cut off is no suspect
+	blame   error // why the host killed it; nil: it ended by itself
 }
 
 // inFlight says whether a run is in flight here.
@@ -140,46 +68,57 @@ func (g *generation) inFlight(token string) bool {
 	return ok
 }
 
-// send starts a run; done is called exactly once when err is nil, and never otherwise.
+// send starts a run; done is called exactly once when err is nil, and never otherwise. launch only queues the run, so
+// the lock is held for no longer than that: an outcome finds its run, however fast it comes.
 func (g *generation) send(run *pluginv1.Run, done func(Ended)) error {
 	g.mu.Lock()
-	if g.ending {
-		g.mu.Unlock()
+	defer g.mu.Unlock()
+	if g.closed {
 		return ErrNotRunning
 	}
-	g.runs[run.GetToken()] = done
-	g.mu.Unlock()
+	if _, taken := g.runs[run.GetToken()]; taken {
+		return fmt.Errorf("the run %s is in flight already", run.GetToken())
+	}
 	err := g.work.Send(run)
-	if err == nil || g.take(run.GetToken()) == nil {
-		return nil // sent; or the process died in between, and the run was told so
-	}
-	if errors.Is(err, launch.ErrTooLarge) {
+	switch {
+	case err == nil:
+		g.runs[run.GetToken()] = done
+		return nil
+	case errors.Is(err, launch.ErrTooLarge):
 		return ErrTooLarge
-	}
-	return err
-}
-
-// sendFirst is send in a process that may not have offered its room yet.
-func (g *generation) sendFirst(ctx context.Context, run *pluginv1.Run, done func(Ended)) error {
-	for {
-		err := g.send(run, done)
-		if !errors.Is(err, launch.ErrNoCredit) {
-			return err
-		}
-		select {
-		case <-g.work.Changed():
-		case <-g.gone():
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	case errors.Is(err, launch.ErrNoCredit):
+		return ErrNoRoom
+	case errors.Is(err, launch.ErrClosed):
+		return ErrNotRunning
+	default:
+		return err
 	}
 }
 
+// free is how many runs there is room for.
+func (g *generation) free() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return 0
+	}
+	jobs, bytes := g.work.Free()
+	if bytes <= 0 {
+		return 0
+	}
+	return jobs
+}
+
+// take ends a run as far as the host is concerned; nil when it has ended already.
 func (g *generation) take(token string) func(Ended) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	done := g.runs[token]
 	delete(g.runs, token)
+	if g.alone && done != nil {
+		g.closed = true
+		close(g.over)
+	}
 	return done
 }
 
@@ -187,22 +126,24 @@ func (g *generation) take(token string) func(Ended) {
 func (g *generation) outcome(o *pluginv1.Outcome) {
 	done := g.take(o.GetToken())
 	if done == nil {
-		g.log.Warn("the plugin answered a run that it does not have", "run", o.GetToken())
+		g.log.Debug("an outcome came too late: its run was given up", "run", o.GetToken())
 		return
 	}
 	done(Ended{Outcome: o})
 }
 
-// forget gives up a run that is not answered in time; its late outcome changes nothing.
-func (g *generation) forget(token string) bool { return g.take(token) != nil }
-
-// watch waits for the end of the stream, which the process' death ends too, and cuts off what is still in flight.
+// watch waits for the end of the stream, which the process' death ends too, and cuts off what is still in flight. A
+// process whose stream has ended may still be at work, so it is gone before its runs can begin elsewhere.
 func (g *generation) watch() {
 	defer close(g.settled)
 	<-g.work.Done()
 	g.mu.Lock()
-	cut, died := g.runs, !g.ending
-	g.runs, g.ending = map[string]func(Ended){}, true
+	g.closed = true
+	g.mu.Unlock()
+	g.end(atOnce())
+	g.mu.Lock()
+	cut, died := g.runs, !g.stopped
+	g.runs = map[string]func(Ended){}
 	g.mu.Unlock()
 	reason := "the host stopped the plugin"
 	if died {
@@ -213,12 +154,23 @@ func (g *generation) watch() {
 	}
 }
 
-// cause says why the stream ended.
+// cause says why the generation ended: what the plugin did to its stream comes before what the host then did to it.
 func (g *generation) cause() error {
-	if err := g.plugin.Err(); err != nil || g.work == nil {
+	g.mu.Lock()
+	blame := g.blame
+	g.mu.Unlock()
+	if blame != nil {
+		return blame
+	}
+	if g.work != nil {
+		if err := g.work.Err(); errors.Is(err, launch.ErrRefused) {
+			return err
+		}
+	}
+	if err := g.plugin.Err(); err != nil {
 		return err
 	}
-	return g.work.Err()
+	return errors.New("its stream ended") // and the process did not even die of SIGKILL
 }
 
 // gone is closed when the generation can do no more work.
@@ -229,22 +181,39 @@ func (g *generation) gone() <-chan struct{} {
 	return g.settled
 }
 
-// end drains for at most grace and ends the process. It returns when nothing of the generation is left.
-func (g *generation) end(ctx context.Context, grace time.Duration) {
-	ctx = context.WithoutCancel(ctx)
+// stop drains for at most grace and ends the process; runs that are left are interrupted. It returns when nothing of
+// the generation is left.
+func (g *generation) stop(ctx context.Context, grace time.Duration) {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
 	if g.work != nil && grace > 0 {
-		drain, cancel := context.WithTimeout(ctx, grace)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		if err := g.plugin.Drain(drain); err != nil {
-			g.log.Warn("the plugin did not drain in time", "error", err)
+			g.log.Warn("the plugin did not drain", "error", err)
 		}
 		cancel()
 	}
 	g.mu.Lock()
-	g.ending = true
+	g.stopped = true
 	g.mu.Unlock()
-	if err := g.plugin.End(ctx); err != nil {
-		g.log.Error("the plugin's process can't be ended", "error", err)
+	g.release(context.WithoutCancel(ctx))
+}
+
+// kill ends a process that does not do what it should, or cleans up after one that has ended; its runs are suspects.
+func (g *generation) kill(why error) {
+	g.mu.Lock()
+	g.closed = true
+	if g.blame == nil {
+		g.blame = why
 	}
+	g.mu.Unlock()
+	g.release(atOnce())
+}
+
+// release ends the process and frees what belongs to the generation.
+func (g *generation) release(ctx context.Context) {
+	g.end(ctx)
 	if g.work != nil {
 		g.work.Close()
 		<-g.settled
@@ -252,7 +221,25 @@ func (g *generation) end(ctx context.Context, grace time.Duration) {
 	if g.host != nil {
 		g.host.close()
 	}
+	g.output.close()
 	if err := os.RemoveAll(g.dir); err != nil {
 		g.log.Warn("directory of the generation", "error", err)
 	}
+}
+
+// end ends the process: it asks first, and kills at once when ctx has ended.
+func (g *generation) end(ctx context.Context) {
+	if g.plugin == nil {
+		return
+	}
+	if err := g.plugin.End(ctx); err != nil {
+		g.log.Error("the plugin's process can't be ended", "error", err)
+	}
+}
+
+// atOnce is a context that has ended.
+func atOnce() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }

@@ -8,12 +8,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-
 	"google.golang.org/protobuf/proto"
 
 	"bulkhead.dev/sdk/pluginv1"
@@ -26,6 +26,13 @@ type State interface {
 	ScanState(ctx context.Context, instance string, req *pluginv1.ScanStateRequest) (*pluginv1.ScanStateResponse, error)
 	CommitState(ctx context.Context, instance string, req *pluginv1.CommitStateRequest) (*pluginv1.CommitStateResponse, error)
 }
+
+const (
+	// callsAtOnce bounds the calls of one process that are being answered.
+	callsAtOnce = 256
+	// callTime bounds one of them, whatever its caller says; a write may wait that long for another process' lock.
+	callTime = 30 * time.Second
+)
 
 // hostService serves HostService to one generation of one instance, on a socket in its directory.
 type hostService struct {
@@ -53,7 +60,7 @@ func serveHost(ctx context.Context, dir, instance, token string, state State, ru
 		return nil, errors.Join(fmt.Errorf("host socket: %w", err), listener.Close())
 	}
 	h.server = grpc.NewServer(
-		grpc.MaxRecvMsgSize(wire.MaxMessageBytes), grpc.MaxSendMsgSize(wire.MaxMessageBytes),
+		grpc.MaxConcurrentStreams(callsAtOnce), grpc.MaxRecvMsgSize(wire.MaxMessageBytes), grpc.MaxSendMsgSize(wire.MaxMessageBytes),
 		grpc.UnaryInterceptor(h.guard))
 	pluginv1.RegisterHostServiceServer(h.server, h)
 	go func() {
@@ -75,7 +82,7 @@ func (h *hostService) guard(ctx context.Context, req any, _ *grpc.UnaryServerInf
 	if values := md.Get("authorization"); len(values) == 1 {
 		got = values[0]
 	}
-	if subtle.ConstantTimeCompare([]byte(got), []byte("Bearer "+h.token)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(got), []byte(wire.BearerPrefix+h.token)) != 1 {
 		return nil, status.Error(codes.Unauthenticated, "the generation's token is missing or wrong")
 	}
 	if m, ok := req.(proto.Message); ok {
@@ -87,6 +94,8 @@ func (h *hostService) guard(ctx context.Context, req any, _ *grpc.UnaryServerInf
 	if r, ok := req.(interface{ GetRunToken() string }); ok && r.GetRunToken() != "" && !h.running(r.GetRunToken()) {
 		return nil, status.Error(codes.Aborted, "the run has ended or was taken over")
 	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
 	return next(ctx, req)
 }
 

@@ -1,82 +1,119 @@
 package supervisor
 
 import (
-	"encoding/json"
-	"sort"
+	"bytes"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/time/rate"
 )
 
-// Bounds of what one plugin may write into the host's log.
+// Bounds of what one instance may write into the host's log.
 const (
 	logLinesPerSecond = 1000
 	logBurst          = 5000
+	// A stack trace is one record: of so many bytes at most, and for so long after its first line.
+	maxStack  = 16 << 10
+	stackTime = 250 * time.Millisecond
 )
 
 // pluginLog turns the raw lines of one plugin process into records of the host's log. It trusts nothing in them: a
 // line that is no hclog record is kept as text.
 type pluginLog struct {
-	log     hclog.Logger
-	limit   *rate.Limiter
-	dropped int
+	log   hclog.Logger
+	limit *rate.Limiter // of the instance, whatever process writes
+	lost  *atomic.Int64 // of the instance
+
+	mu      sync.Mutex
+	dropped int64 // since the last line that was let through
+	stack   stack
 }
 
-func newPluginLog(log hclog.Logger) *pluginLog {
-	return &pluginLog{log: log, limit: rate.NewLimiter(logLinesPerSecond, logBurst)}
+// stack is a trace that is being gathered; its timer is nil while there is none.
+type stack struct {
+	title string
+	rest  strings.Builder
+	timer *time.Timer
 }
 
-// Line takes one line without its end; stream is stdout or stderr. It is called by one goroutine at a time a stream,
-// so it is guarded by its caller.
+func newPluginLog(log hclog.Logger, limit *rate.Limiter, lost *atomic.Int64) *pluginLog {
+	return &pluginLog{log: log, limit: limit, lost: lost}
+}
+
+// Line takes one line without its end; stream is stdout or stderr. It may be called by several goroutines at once.
 func (p *pluginLog) Line(line []byte, stream string) {
-	if !p.limit.AllowN(time.Now(), 1) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.limit.Allow() {
 		p.dropped++
+		p.lost.Add(1)
 		return
 	}
-	if p.dropped > 0 {
-		p.log.Warn("lines of the plugin's log were dropped", "lines", p.dropped)
-		p.dropped = 0
-	}
+	p.report()
 	if level, message, fields, ok := parseRecord(line); ok {
+		p.flush()
 		p.log.Log(level, message, fields...)
 		return
 	}
-	level := hclog.Info
-	if strings.HasPrefix(string(line), "panic: ") || strings.HasPrefix(string(line), "fatal error: ") {
-		level = hclog.Error
+	switch {
+	case p.stack.timer != nil:
+		p.add(line)
+	case startsStack(line):
+		p.begin(printable(string(line)))
+	default:
+		p.log.Info(printable(string(line)), "stream", stream)
 	}
-	p.log.Log(level, string(line), "stream", stream)
 }
 
-// parseRecord reads a line as go-hclog writes it in JSON; ok is false for anything else.
-func parseRecord(line []byte) (level hclog.Level, message string, fields []any, ok bool) {
-	if len(line) == 0 || line[0] != '{' {
-		return 0, "", nil, false
+// report says how many lines were dropped before.
+func (p *pluginLog) report() {
+	if p.dropped > 0 {
+		p.log.Warn("lines of the plugin's log were dropped: it writes too many", "lines", p.dropped)
+		p.dropped = 0
 	}
-	var record map[string]any
-	if err := json.Unmarshal(line, &record); err != nil {
-		return 0, "", nil, false
+}
+
+// startsStack knows how Go's runtime begins its last words.
+func startsStack(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) ||
+		bytes.HasPrefix(line, []byte("SIGQUIT: "))
+}
+
+func (p *pluginLog) begin(title string) {
+	p.stack.title = title
+	p.stack.timer = time.AfterFunc(stackTime, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.flush()
+	})
+}
+
+// add takes a further line of the trace; what is beyond the bound is left out.
+func (p *pluginLog) add(line []byte) {
+	if room := maxStack - p.stack.rest.Len(); room > 0 && len(line) > 0 {
+		text := printable(string(line[:min(len(line), room)]))
+		p.stack.rest.WriteString(text)
+		p.stack.rest.WriteByte('\n')
 	}
-	message, isText := record["@message"].(string)
-	name, _ := record["@level"].(string)
-	level = hclog.LevelFromString(name)
-	if !isText || level == hclog.NoLevel {
-		return 0, "", nil, false
+}
+
+// flush writes the trace that is being gathered.
+func (p *pluginLog) flush() {
+	if p.stack.timer == nil {
+		return
 	}
-	names := make([]string, 0, len(record))
-	for name := range record {
-		if !strings.HasPrefix(name, "@") {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	if module, isText := record["@module"].(string); isText && module != "" {
-		fields = append(fields, "module", module)
-	}
-	for _, name := range names {
-		fields = append(fields, name, record[name])
-	}
-	return level, message, fields, true
+	p.stack.timer.Stop()
+	p.log.Error(p.stack.title, "stack", p.stack.rest.String())
+	p.stack = stack{}
+}
+
+// close writes what is left, when the process has ended and its output has been read.
+func (p *pluginLog) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report()
+	p.flush()
 }

@@ -1,13 +1,16 @@
 // Package supervisor keeps plugin processes alive: it finds the binaries, starts one process an instance, watches it,
 // starts it again when it dies, and ends it in the end. It hands runs to whatever process is current and knows
 // nothing of queues or HTTP.
+//
+// A Supervisor has a Domain for each instance (domain.go). A Domain lives through one generation after the other: a
+// generation is one process with its socket directory, its half of HostService and the runs in flight in it
+// (generation.go, start.go). A job that may have killed a process runs in a generation of its own (alone.go). worker.go
+// is what dispatch sees of all that.
 package supervisor
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -29,9 +32,9 @@ type Settings struct {
 type Config struct {
 	// Binaries are the instances to run.
 	Binaries []Binary
-	// RunDir is a private directory with a short path, for sockets.
+	// RunDir is a private directory with a short path, for sockets; see OpenRunDir.
 	RunDir string
-	// PublicURL and Version are told to plugins.
+	// PublicURL and Version (of the host, semantic) are told to plugins.
 	PublicURL, Version string
 	// Settings resolves an instance's settings against its schema; an error that is ErrSettings leaves the instance
 	// unconfigured.
@@ -43,49 +46,28 @@ type Config struct {
 	StartTimeout func(instance string) time.Duration
 	// HungAfter is how long an instance may leave health calls unanswered before it is killed.
 	HungAfter func(instance string) time.Duration
+	// HealthEvery is the time between two health calls; 0: 5 s.
+	HealthEvery time.Duration
 	// Restart says how a plugin that ended is started again.
 	Restart Restart
-	// Grace says how long a plugin may drain at the end.
+	// Grace says how long a plugin may drain when it is to end.
 	Grace func() time.Duration
-	// Lease is given to processes that run one job alone.
-	Lease time.Duration
 	Log   hclog.Logger
 }
 
-// Restart is the policy by which a plugin that ended is started again. Zero fields take the stated default.
-type Restart struct {
-	// First is the wait after the first failure, doubled after each further one; 0: 100 ms.
-	First time.Duration
-	// Longest bounds it; 0: 30 s.
-	Longest time.Duration
-	// Healthy is how long a process must live for the failures before it to be forgotten; 0: 60 s.
-	Healthy time.Duration
-	// Failures in a row are started again; the next one ends in quarantine. 0: 10.
-	Failures int
-}
-
-func (r Restart) withDefaults() Restart {
-	return Restart{
-		First: cmp.Or(r.First, 100*time.Millisecond), Longest: cmp.Or(r.Longest, 30*time.Second),
-		Healthy: cmp.Or(r.Healthy, time.Minute), Failures: cmp.Or(r.Failures, 10),
-	}
-}
-
-// wait is the time before the start after the nth failure in a row: doubled each time, between half of it and the whole.
-func (r Restart) wait(n int) time.Duration {
-	d := min(r.First<<min(n-1, 20), r.Longest)
-	return d/2 + rand.N(d/2+1) //nolint:gosec // G404: jitter needs no secrecy
-}
+const healthEvery = 5 * time.Second
 
 // Supervisor runs all instances of this node.
 type Supervisor struct {
 	domains []*Domain
-	wg      sync.WaitGroup
 }
 
 // New returns a Supervisor that has started nothing yet.
 func New(cfg Config) *Supervisor {
 	cfg.Restart = cfg.Restart.withDefaults()
+	if cfg.HealthEvery <= 0 {
+		cfg.HealthEvery = healthEvery
+	}
 	s := &Supervisor{}
 	for _, binary := range cfg.Binaries {
 		s.domains = append(s.domains, newDomain(cfg, binary))
@@ -93,22 +75,31 @@ func New(cfg Config) *Supervisor {
 	return s
 }
 
-// Domains returns the instances, in the order of their names.
+// Domains returns the instances, in the order of Config.Binaries.
 func (s *Supervisor) Domains() []*Domain { return s.domains }
 
-// Run keeps all instances alive until ctx ends; then it drains and ends them, and returns when no process is left.
+// Domain returns an instance; false when there is none of that name.
+func (s *Supervisor) Domain(instance string) (*Domain, bool) {
+	for _, d := range s.domains {
+		if d.binary.Instance == instance {
+			return d, true
+		}
+	}
+	return nil, false
+}
+
+// Run keeps all instances alive until ctx ends; then it drains and ends them, and returns when no process is left. It
+// is called once.
 func (s *Supervisor) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
 	for _, d := range s.domains {
-		s.wg.Go(func() { d.run(ctx) })
+		wg.Go(func() { d.run(ctx) })
 	}
-	s.wg.Wait()
-	for _, d := range s.domains {
-		d.solo.Wait()
-	}
+	wg.Wait()
 	return nil
 }
 
-// Tried waits until each instance has been started once, with or without success.
+// Tried waits until each instance has been started once, with or without success, or ctx ends.
 func (s *Supervisor) Tried(ctx context.Context) error {
 	for _, d := range s.domains {
 		select {

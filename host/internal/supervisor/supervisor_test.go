@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,28 +19,41 @@ import (
 	"bulkhead.dev/sdk/pluginv1"
 )
 
-// echoBinary is the example plugin, built once for all tests.
-var echoBinary string
+// binaries are the plugins of all tests, built once: the example that behaves and one that does not.
+var binaries struct{ echo, hostile string }
 
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "bulkhead")
 	if err != nil {
-		panic(err)
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	echoBinary = filepath.Join(dir, "echo")
-	build := exec.Command("go", "build", "-o", echoBinary, "bulkhead.dev/examples/echo")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("%v\n%s", err, out))
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
+	defer func() { _ = os.RemoveAll(dir) }()
+	binaries.echo, binaries.hostile = filepath.Join(dir, "echo"), filepath.Join(dir, "hostile")
+	for path, pkg := range map[string]string{binaries.echo: "bulkhead.dev/examples/echo", binaries.hostile: "./testdata/hostile"} {
+		if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+			return 1
 		}
 	}
-	os.Exit(code)
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// hostile is the path of the plugin that behaves as mode says.
+func hostile(t *testing.T, mode string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "hostile-"+mode)
+	if err := os.Link(binaries.hostile, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // noState refuses everything; echo keeps none.
@@ -66,30 +78,35 @@ type bench struct {
 	t       *testing.T
 	domain  *supervisor.Domain
 	changes chan supervisor.Info
+	runDir  string
 	stop    context.CancelFunc
 	done    chan struct{}
 }
 
-// start runs a supervisor with the binary at path under the given settings.
-func start(t *testing.T, path, settings string) *bench {
+const goodSettings = `{"secret":"s"}`
+
+// start runs a supervisor with the binary at path; change may alter its configuration.
+func start(t *testing.T, path string, change ...func(*supervisor.Config)) *bench {
 	t.Helper()
-	runDir, err := os.MkdirTemp("", "bh")
+	run, err := supervisor.OpenRunDir(os.TempDir(), "/tmp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, changes: make(chan supervisor.Info, 1000), done: make(chan struct{})}
-	s := supervisor.New(supervisor.Config{
-		Binaries: []supervisor.Binary{{Instance: "echo", Path: path}},
-		RunDir:   runDir, PublicURL: "http://127.0.0.1", Version: "0.1.0", State: noState{},
-		Settings: func(string, []byte) (supervisor.Settings, error) {
-			return supervisor.Settings{JSON: []byte(settings)}, nil
-		},
+	b := &bench{t: t, changes: make(chan supervisor.Info, 1000), done: make(chan struct{}), runDir: run.Path()}
+	cfg := supervisor.Config{
+		Binaries: []supervisor.Binary{{Instance: filepath.Base(path), Path: path}},
+		RunDir:   run.Path(), PublicURL: "http://127.0.0.1", Version: "0.1.0", State: noState{},
+		Settings:     settings(goodSettings),
 		Changed:      func(d *supervisor.Domain) { b.changes <- d.Info() },
 		StartTimeout: func(string) time.Duration { return 30 * time.Second },
 		HungAfter:    func(string) time.Duration { return time.Minute },
 		Restart:      supervisor.Restart{First: time.Millisecond, Failures: 3},
-		Grace:        func() time.Duration { return 5 * time.Second }, Lease: time.Minute, Log: hclog.NewNullLogger(),
-	})
+		Grace:        func() time.Duration { return 10 * time.Second }, Log: hclog.NewNullLogger(),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	s := supervisor.New(cfg)
 	b.domain = s.Domains()[0]
 	ctx, cancel := context.WithCancel(t.Context())
 	b.stop = cancel
@@ -100,14 +117,32 @@ func start(t *testing.T, path, settings string) *bench {
 		}
 	}()
 	t.Cleanup(func() {
-		cancel()
-		<-b.done
-		if left, err := os.ReadDir(runDir); err != nil || len(left) != 0 {
+		b.end()
+		if left, err := filepath.Glob(run.Path() + "/g*"); err != nil || len(left) != 0 {
 			t.Errorf("left in the directory for sockets: %v %v", left, err)
 		}
-		_ = os.RemoveAll(runDir)
+		if err := run.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 	return b
+}
+
+func settings(doc string) func(string, []byte) (supervisor.Settings, error) {
+	return func(string, []byte) (supervisor.Settings, error) { return supervisor.Settings{JSON: []byte(doc)}, nil }
+}
+
+// logTo makes the supervisor log to w, in JSON.
+func logTo(w io.Writer) func(*supervisor.Config) {
+	return func(cfg *supervisor.Config) {
+		cfg.Log = hclog.New(&hclog.LoggerOptions{Output: w, JSONFormat: true, Level: hclog.Debug})
+	}
+}
+
+// end stops the supervisor and waits for it.
+func (b *bench) end() {
+	b.stop()
+	<-b.done
 }
 
 // await waits for a change after which the instance is in the state.
@@ -133,112 +168,36 @@ func (b *bench) room() {
 	}
 }
 
-// run starts a job and returns where its end will come.
-func (b *bench) run(token, jobType, data string, alone bool) <-chan supervisor.Ended {
+// order is a run of a job, which the plugin answers as it likes.
+func order(token, jobType, data string) *pluginv1.Run {
+	return &pluginv1.Run{
+		Token: token, Attempt: 1, Starts: 1, Deadline: timestamppb.New(time.Now().Add(time.Minute)),
+		Job: &pluginv1.Job{
+			Id: "echo-" + token, Type: jobType, Source: "interactive:/interactive/echo/say", Time: timestamppb.Now(),
+			Data: []byte(data), Datacontenttype: "application/json", RequestId: "node1234-1", Lane: pluginv1.Lane_LANE_NOW, Reply: true,
+		},
+	}
+}
+
+// run starts a job in the current process and returns where its end will come.
+func (b *bench) run(token, jobType, data string) <-chan supervisor.Ended {
 	b.t.Helper()
 	b.room()
 	b.domain.Lease(time.Minute)
 	ended := make(chan supervisor.Ended, 1)
-	run := &pluginv1.Run{
-		Token: token, Attempt: 1, Starts: 1, Deadline: timestamppb.New(time.Now().Add(time.Minute)),
-		Job: &pluginv1.Job{
-			Id: "echo-1", Type: jobType, Source: "interactive:/interactive/echo/say", Time: timestamppb.Now(),
-			Data: []byte(data), Datacontenttype: "application/json", RequestId: "node1234-1", Lane: pluginv1.Lane_LANE_NOW, Reply: true,
-		},
-	}
-	start := b.domain.Start
-	if alone {
-		start = func(run *pluginv1.Run, done func(supervisor.Ended)) error {
-			return b.domain.StartAlone(b.t.Context(), run, done)
-		}
-	}
-	if err := start(run, func(e supervisor.Ended) { ended <- e }); err != nil {
+	if err := b.domain.Start(order(token, jobType, data), func(e supervisor.Ended) { ended <- e }); err != nil {
 		b.t.Fatalf("start of a run: %v", err)
 	}
 	return ended
 }
 
-func TestPluginLivesWorksAndDies(t *testing.T) {
-	t.Parallel()
-	b := start(t, echoBinary, `{"secret":"s"}`)
-	info := b.await(supervisor.StateReady)
-	if info.Manifest.GetName() != "echo" || info.PID == 0 {
-		t.Errorf("info: %+v; want the manifest of echo and a pid", info)
+// runAlone starts a job in a process of its own.
+func (b *bench) runAlone(token, jobType, data string) <-chan supervisor.Ended {
+	b.t.Helper()
+	b.domain.Lease(time.Minute)
+	ended := make(chan supervisor.Ended, 1)
+	if err := b.domain.StartAlone(b.t.Context(), order(token, jobType, data), func(e supervisor.Ended) { ended <- e }); err != nil {
+		b.t.Fatalf("start of a run alone: %v", err)
 	}
-	for _, alone := range []bool{false, true} {
-		ended := <-b.run("t1", "echo.say", `{"text":"hello"}`, alone)
-		if got := string(ended.Outcome.GetDone().GetData()); got != `{"text":"hello"}` {
-			t.Errorf("alone %v: answer %q, end %+v; want the text back", alone, got, ended)
-		}
-	}
-
-	killed := info.PID
-	if err := syscall.Kill(-killed, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	again := b.await(supervisor.StateReady)
-	if again.PID == killed || again.Restarts != 1 {
-		t.Errorf("after kill -9: pid %d (was %d), restarts %d; want another process", again.PID, killed, again.Restarts)
-	}
-	ended := <-b.run("t2", "echo.say", `{"text":"again"}`, false)
-	if got := string(ended.Outcome.GetDone().GetData()); got != `{"text":"again"}` {
-		t.Errorf("after the restart: %q", got)
-	}
-
-	b.stop()
-	<-b.done
-	if err := syscall.Kill(again.PID, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Errorf("the process %d lives on after Run: %v", again.PID, err)
-	}
-}
-
-func TestRunInADyingProcessIsASuspect(t *testing.T) {
-	t.Parallel()
-	b := start(t, echoBinary, `{"secret":"s"}`)
-	info := b.await(supervisor.StateReady)
-	b.room()
-	// A stopped process takes the run and never answers it, so the death comes in its middle for certain.
-	if err := syscall.Kill(info.PID, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	ended := b.run("t1", "echo.say", `{"text":"x"}`, false)
-	if err := syscall.Kill(-info.PID, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	e := <-ended
-	if e.Outcome != nil || !e.Died || !strings.Contains(e.Reason, "killed") {
-		t.Errorf("end: %+v; want a death with its reason", e)
-	}
-}
-
-func TestBadSettingsLeaveTheProcessWithoutWork(t *testing.T) {
-	t.Parallel()
-	b := start(t, echoBinary, `{"secert":"s"}`)
-	info := b.await(supervisor.StateUnconfigured)
-	if !strings.Contains(info.Reason, "secret") || !strings.Contains(info.Reason, "secert") {
-		t.Errorf("reason %q; want both faults named", info.Reason)
-	}
-	if info.Manifest == nil || b.domain.Free() != 0 {
-		t.Errorf("manifest %v, free %d; want routes known and no room", info.Manifest, b.domain.Free())
-	}
-	if err := b.domain.Start(&pluginv1.Run{Token: "t"}, func(supervisor.Ended) {}); !errors.Is(err, supervisor.ErrNotRunning) {
-		t.Errorf("a run of an unconfigured plugin: %v; want ErrNotRunning", err)
-	}
-}
-
-func TestBinaryThatDoesNotServe(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "echo")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\necho 'no such option' >&2\nexit 3\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	b := start(t, path, `{}`)
-	info := b.await(supervisor.StateBackoff)
-	if !strings.Contains(info.Reason, "no such option") {
-		t.Errorf("reason %q; want what the program printed", info.Reason)
-	}
-	b.await(supervisor.StateQuarantined)
-	b.domain.Resume()
-	b.await(supervisor.StateStarting)
-	b.await(supervisor.StateQuarantined)
+	return ended
 }

@@ -2,7 +2,8 @@ package supervisor
 
 import (
 	"context"
-	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"bulkhead.dev/sdk/pluginv1"
@@ -10,16 +11,40 @@ import (
 
 // This file is the side of a Domain that dispatch sees: whatever generation is current, it takes runs.
 
-// publish makes g the generation that takes work (nil: none does) and wakes who waits for room.
+// publish makes g the generation that takes work (nil: none does) and wakes who waits for room. The one before keeps its
+// runs until it is withdrawn.
 func (d *Domain) publish(g *generation) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if g != nil {
+		d.enlist(g)
+	}
 	if d.current == g {
 		return
 	}
 	d.current = g
 	close(d.changed)
 	d.changed = make(chan struct{})
+}
+
+// enlist makes a generation's runs known, under d.mu. It hears at once how long the node may work.
+func (d *Domain) enlist(g *generation) {
+	d.generations[g] = struct{}{}
+	if left := time.Until(d.leased); left > 0 {
+		g.work.Lease(left)
+	}
+}
+
+// withdraw forgets a generation that has ended.
+func (d *Domain) withdraw(g *generation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.generations, g)
+	if d.current == g {
+		d.current = nil
+		close(d.changed)
+		d.changed = make(chan struct{})
+	}
 }
 
 // generation returns the current generation and a channel that is closed when another takes its place.
@@ -29,20 +54,23 @@ func (d *Domain) generation() (*generation, <-chan struct{}) {
 	return d.current, d.changed
 }
 
+// living returns every generation that may have a run.
+func (d *Domain) living() []*generation {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.generations))
+}
+
 // Free says how many runs the plugin has room for; 0 while none is ready.
 func (d *Domain) Free() int {
 	g, _ := d.generation()
 	if g == nil {
 		return 0
 	}
-	jobs, bytes := g.work.Free()
-	if bytes <= 0 {
-		return 0
-	}
-	return jobs
+	return g.free()
 }
 
-// Room waits until there may be room again, at most for the given time.
+// Room waits until there may be room again, at most for the given time. It serves one caller at a time.
 func (d *Domain) Room(ctx context.Context, atMost time.Duration) {
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
@@ -59,71 +87,14 @@ func (d *Domain) Room(ctx context.Context, atMost time.Duration) {
 	}
 }
 
-// Start begins a run in the current process. When err is nil, done is called exactly once.
+// Start begins a run in the current process. When err is nil, done is called exactly once, unless Forget gives the run
+// up; it must not block. ErrNotRunning and ErrNoRoom pass, ErrTooLarge does not.
 func (d *Domain) Start(run *pluginv1.Run, done func(Ended)) error {
 	g, _ := d.generation()
 	if g == nil {
 		return ErrNotRunning
 	}
 	return g.send(run, done)
-}
-
-// StartAlone begins a run in a process of its own, which ends after it: a job that may have killed a process must not
-// take others with it. It returns when the run has begun; Run of the supervisor waits for the process' end.
-func (d *Domain) StartAlone(ctx context.Context, run *pluginv1.Run, done func(Ended)) error {
-	ctx, cancel := context.WithTimeout(ctx, d.startTime())
-	defer cancel()
-	g, err := d.start(ctx)
-	if err != nil {
-		return fmt.Errorf("a process of its own for the run: %w", err)
-	}
-	if err := d.configure(ctx, g); err != nil {
-		g.end(ctx, 0)
-		return fmt.Errorf("a process of its own for the run: %w", err)
-	}
-	g.work.Lease(d.cfg.Lease)
-	ended := make(chan struct{})
-	err = g.sendFirst(ctx, run, func(e Ended) {
-		close(ended)
-		done(e)
-	})
-	if err != nil {
-		g.end(ctx, 0)
-		return fmt.Errorf("a process of its own for the run: %w", err)
-	}
-	d.alone(g, ended) //nolint:contextcheck // the process outlives the start that ctx bounded
-	return nil
-}
-
-// alone keeps the process of one job findable until the job or the process has ended, and ends it then.
-func (d *Domain) alone(g *generation, ended <-chan struct{}) {
-	d.mu.Lock()
-	d.solos[g] = struct{}{}
-	d.mu.Unlock()
-	d.solo.Go(func() {
-		select {
-		case <-ended:
-		case <-g.gone():
-		}
-		d.mu.Lock()
-		delete(d.solos, g)
-		d.mu.Unlock()
-		g.end(context.Background(), 0)
-	})
-}
-
-// living returns every process that may have a run.
-func (d *Domain) living() []*generation {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var all []*generation
-	if d.current != nil {
-		all = append(all, d.current)
-	}
-	for g := range d.solos {
-		all = append(all, g)
-	}
-	return all
 }
 
 // Cancel asks the process to end a run; its outcome still comes.
@@ -135,10 +106,11 @@ func (d *Domain) Cancel(runToken, reason string) {
 	}
 }
 
-// Forget gives up a run that does not answer. It returns false when the run has ended already.
+// Forget gives up a run that does not answer: its done is not called any more, and its outcome changes nothing. It
+// returns false when the run has ended already.
 func (d *Domain) Forget(runToken string) bool {
 	for _, g := range d.living() {
-		if g.forget(runToken) {
+		if g.take(runToken) != nil {
 			return true
 		}
 	}
@@ -147,7 +119,10 @@ func (d *Domain) Forget(runToken string) bool {
 
 // Lease tells the processes how long they may go on.
 func (d *Domain) Lease(remaining time.Duration) {
-	for _, g := range d.living() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.leased = time.Now().Add(remaining)
+	for g := range d.generations {
 		g.work.Lease(remaining)
 	}
 }

@@ -1,4 +1,5 @@
-// Package telemetry makes the host's logger and its metrics. It knows what is counted, not why.
+// Package telemetry makes the host's logger (telemetry.go) and its metrics: what is counted as it happens (metrics.go),
+// and what is asked for when the metrics are read (observed.go). It knows what is counted, not why.
 package telemetry
 
 import (
