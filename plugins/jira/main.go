@@ -9,12 +9,11 @@ import (
 )
 
 func main() {
-	sdk.Serve(domain())
+	sdk.Serve(domain(&plugin{now: time.Now}))
 }
 
 // domain is all that the host will do for this plugin.
-func domain() *sdk.Domain {
-	p := &plugin{now: time.Now}
+func domain(p *plugin) *sdk.Domain {
 	return &sdk.Domain{
 		Name: "jira", Version: "0.1.0",
 		Configure: sdk.Configure(p.configure),

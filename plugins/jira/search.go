@@ -19,8 +19,8 @@ const (
 
 // query is the body of a search.
 type query struct {
-	JQL   string `json:"jql" jsonschema:"minLength=1,maxLength=10000" description:"What to look for, in Jira's query language."`
-	Limit int    `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500" description:"Issues at most; 20 when absent."`
+	JQL   string `json:"jql" jsonschema:"minLength=1,maxLength=10000" jsonschema_description:"What to look for, in Jira's query language."`
+	Limit int    `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500" jsonschema_description:"Issues at most; 20 when absent."`
 }
 
 // found is the answer of a search.

@@ -18,7 +18,7 @@ import (
 
 // question is the body, or the query, of who-is-out.
 type question struct {
-	Date string `json:"date,omitempty" description:"The day, YYYY-MM-DD; today when absent."`
+	Date string `json:"date,omitempty" jsonschema_description:"The day, YYYY-MM-DD; today when absent."`
 }
 
 // absence is one person who is out.

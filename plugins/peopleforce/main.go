@@ -9,12 +9,11 @@ import (
 )
 
 func main() {
-	sdk.Serve(domain())
+	sdk.Serve(domain(&plugin{now: time.Now}))
 }
 
 // domain is all that the host will do for this plugin.
-func domain() *sdk.Domain {
-	p := &plugin{now: time.Now}
+func domain(p *plugin) *sdk.Domain {
 	whoIsOut := sdk.Answer(p.whoIsOut)
 	return &sdk.Domain{
 		Name: "peopleforce", Version: "0.1.0",

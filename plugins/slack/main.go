@@ -8,12 +8,11 @@ import (
 )
 
 func main() {
-	sdk.Serve(domain())
+	sdk.Serve(domain(&plugin{}))
 }
 
 // domain is all that the host will do for this plugin.
-func domain() *sdk.Domain {
-	p := &plugin{}
+func domain(p *plugin) *sdk.Domain {
 	return &sdk.Domain{
 		Name: "slack", Version: "0.1.0",
 		Configure: sdk.Configure(p.configure),
