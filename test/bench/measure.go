@@ -23,8 +23,8 @@ type round map[figure]float64
 const (
 	// stageTime bounds one stage of one round.
 	stageTime = 2 * time.Minute
-	// stopTime is what a stage gets to end its processes.
-	stopTime = 5 * time.Second
+	// stopTime is what a stage gets to end its processes in order.
+	stopTime = 15 * time.Second
 )
 
 // measure runs each stage once a round. A stage that fails is told in the error; the others go on.

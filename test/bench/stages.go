@@ -58,7 +58,7 @@ func stages() []stage {
 			{what: "CPU of the host", unit: cpu, ours: "Work/work", floor: "Work/bare-stream"},
 			{what: "time a job", unit: wall, ours: "Work/work", floor: "Work/bare-stream"},
 		}},
-		{name: "drain", pkg: host + "bench", bench: "Drain", times: 10_000, rows: []row{
+		{name: "drain", pkg: host + "bench", bench: "Drain", times: 5_000, rows: []row{
 			{what: "time a job, in this process", unit: wall, ours: "Drain/dispatch", floor: "Drain/queue"},
 			{what: "time a job, by a plugin", unit: wall, ours: "Drain/plugin", floor: "Drain/dispatch"},
 			{what: "CPU of the host, by a plugin", unit: cpu, ours: "Drain/plugin", floor: "Drain/dispatch"},

@@ -3,6 +3,7 @@ package product
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -39,22 +40,35 @@ func (c call) bytes() []byte {
 		c.path, strings.TrimPrefix(c.base, "http://"), len(c.body), c.header, c.body)
 }
 
-// drive makes n calls by callers who wait for their answer, each on a connection of its own, and returns how long each
-// call took, sorted.
+const (
+	// driveTime is how long drive begins calls. What is so slow shows its slowness in fewer.
+	driveTime = 15 * time.Second
+	// callTime is what a call that was begun gets.
+	callTime = 10 * time.Second
+)
+
+// drive makes n calls by callers who wait for their answer, each on a connection of its own, or as many as begin within
+// driveTime, and returns how long each took, sorted.
 func drive(b *testing.B, callers, n int, c call) []time.Duration {
 	b.Helper()
+	ctx, cancel := context.WithTimeout(interrupted, driveTime+callTime)
+	defer cancel()
+	last := time.Now().Add(driveTime)
 	var next atomic.Int64
+	var mu sync.Mutex
 	var all sync.WaitGroup
-	took := make([]time.Duration, n)
+	took := make([]time.Duration, 0, n)
 	for range callers {
 		all.Go(func() {
-			err := onConnection(c, func(do func() error) error {
-				for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+			err := onConnection(ctx, c, func(do func() error) error {
+				for next.Add(1) <= int64(n) && time.Now().Before(last) {
 					began := time.Now()
 					if err := do(); err != nil {
 						return err
 					}
-					took[i] = time.Since(began)
+					mu.Lock()
+					took = append(took, time.Since(began))
+					mu.Unlock()
 				}
 				return nil
 			})
@@ -72,13 +86,14 @@ func drive(b *testing.B, callers, n int, c call) []time.Duration {
 }
 
 // onConnection opens a connection and hands use a function that makes the call on it. It is far cheaper than
-// http.Client, so that what is measured is the other side.
-func onConnection(c call, use func(do func() error) error) error {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
+// http.Client, so that what is measured is the other side. The end of ctx ends the connection.
+func onConnection(ctx context.Context, c call, use func(do func() error) error) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(c.base, "http://"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	answers, request := bufio.NewReader(conn), c.bytes()
 	return use(func() error {
 		if _, err := conn.Write(request); err != nil {

@@ -1,6 +1,7 @@
 package product
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,8 +12,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,8 +29,12 @@ const (
 	floorEnv = "BULKHEAD_BENCH_FLOOR"
 )
 
-// builder holds the binaries of this process where none are given.
-var builder harness.Builder
+var (
+	// builder holds the binaries of this process where none are given.
+	builder harness.Builder
+	// interrupted ends when the process is told to: calls are cut off then, and what was started is ended in order.
+	interrupted context.Context
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(floorEnv) != "" {
@@ -37,7 +44,10 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	var stop context.CancelFunc
+	interrupted, stop = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := m.Run()
+	stop()
 	if err := builder.Remove(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

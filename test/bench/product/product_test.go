@@ -72,14 +72,17 @@ func BenchmarkWebhook(b *testing.B) {
 		report := processorTimes(b, map[string]int{
 			"host-cpu-ns/op": h.PID(), "plugin-cpu-ns/op": plugin.PID, "redis-cpu-ns/op": server.PID(),
 		})
-		drive(b, 64, b.N, event)
+		sent := len(drive(b, 64, b.N, event))
 		harness.Eventually(b, "all jobs end", func() error {
-			if n := settled(h); n < b.N {
-				return fmt.Errorf("%d of %d", n, b.N)
+			if n := settled(h); n < sent {
+				return fmt.Errorf("%d of %d", n, sent)
 			}
 			return nil
 		})
 		b.StopTimer()
+		if sent < b.N {
+			b.Fatalf("only %d of %d events were taken", sent, b.N)
+		}
 		report()
 	})
 }
