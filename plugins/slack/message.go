@@ -82,8 +82,6 @@ func (p *plugin) find(ctx context.Context, job *sdk.Job, about string, m message
 		case refusedWith(err, "missing_scope", "not_in_channel", "not_allowed_token_type"):
 			job.Log.Warn("the bot may not read the channel, so it can't look for a message that was cut off", "channel", m.Channel)
 			return "", nil
-		case refusedWith(err, "thread_not_found"):
-			return "", nil // the post will say what is the matter
 		case err != nil:
 			return "", err
 		case found.Metadata.EventType == metadataType && found.Metadata.EventPayload["about"] == about:
