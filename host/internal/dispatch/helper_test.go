@@ -242,6 +242,12 @@ func (r *recorder) Flying(_ string, change int) {
 	r.flying += change
 }
 
+func (r *recorder) inFlight() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.flying
+}
+
 func (r *recorder) count(outcome string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

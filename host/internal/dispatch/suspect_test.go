@@ -194,7 +194,7 @@ func TestSuspectWaitsForAProcess(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 4)
 		r.start()
-		expiry := time.Now().Add(300 * time.Millisecond)
+		expiry := time.Now().Add(2 * time.Second)
 		lasting, brief := r.put(1), r.put(2, func(j *queue.Job, _ *pluginv1.Job) { j.Expires = expiry })
 		runs := map[string]*started{}
 		for range 2 {
@@ -204,6 +204,7 @@ func TestSuspectWaitsForAProcess(t *testing.T) {
 		runs[lasting].die()
 		alone := r.w.next(t)
 		runs[brief].die() // it waits behind the other one
+		eventually(t, "it waits", func() bool { return r.rec.count("interrupted") == 2 && r.rec.inFlight() == 2 })
 		eventually(t, "its time has passed", func() bool { return time.Now().After(expiry) })
 		alone.succeed()
 		r.await(brief, queue.StateExpired)
