@@ -88,9 +88,8 @@ func memoryRedis(b *testing.B) *harness.Redis {
 
 // hostEnv is the environment of a host as it is by default.
 func hostEnv(instance string) []string {
-	return []string{
-		"BULKHEAD_LOG__LEVEL=info", "BULKHEAD_PLUGINS__" + strings.ToUpper(instance) + "__SETTINGS__SECRET=" + secret,
-	}
+	name := strings.ReplaceAll(strings.ToUpper(instance), "-", "_")
+	return []string{"BULKHEAD_LOG__LEVEL=info", "BULKHEAD_PLUGINS__" + name + "__SETTINGS__SECRET=" + secret}
 }
 
 const secret = "bench-secret"

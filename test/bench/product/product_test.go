@@ -109,7 +109,7 @@ func BenchmarkCrash(b *testing.B) {
 	plugins, env := b.TempDir(), []string(nil)
 	var names []string
 	for i := range b.N {
-		names = append(names, fmt.Sprintf("e%d", i))
+		names = append(names, fmt.Sprintf("echo-%d", i))
 		if err := copyFile(filepath.Join(bin.Plugins, "echo"), filepath.Join(plugins, names[i])); err != nil {
 			b.Fatal(err)
 		}
