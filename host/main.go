@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -21,6 +22,9 @@ const (
 	exitConfig = 2 // the configuration or the command line is at fault: trying again changes nothing
 )
 
+// echoTime is how long after the first signal a second one counts as the same.
+const echoTime = time.Second
+
 const description = `Bulkhead: one door for webhooks and calls, isolated plugins behind it.
 
 Without a configuration it runs a demo that shows what it does.
@@ -29,7 +33,9 @@ Exit codes: 0 done; 1 it could not be done; 2 the configuration or the command l
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal drains; from then on the second ends the process as it always does
+	// The first signal drains. A later one ends the process as it always does, but not the first one's echo: who sends to
+	// the process and to its group, as timeout(1) does, means it once.
+	context.AfterFunc(ctx, func() { time.AfterFunc(echoTime, stop) })
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -46,32 +52,35 @@ type console struct {
 func run(ctx context.Context, args, environ []string, out, errw io.Writer) int {
 	dir, err := os.Getwd()
 	if err != nil {
-		fmt.Fprintln(errw, err)
+		fmt.Fprintln(errw, "host:", err)
 		return exitFailed
 	}
 	executable, err := os.Executable()
 	if err != nil {
-		fmt.Fprintln(errw, err)
+		fmt.Fprintln(errw, "host:", err)
 		return exitFailed
 	}
-	code := 0
-	exited := false
-	parser, err := kong.New(&commands{}, kong.Name("host"), kong.UsageOnError(),
-		kong.Description(description),
+	return command(ctx, config.Source{Environ: environ, Dir: dir, Executable: executable}, args, out, errw)
+}
+
+// command carries out one command line and returns its exit code.
+func command(ctx context.Context, src config.Source, args []string, out, errw io.Writer) int {
+	code, exited := 0, false
+	parser, err := kong.New(&commands{}, kong.Name("host"), kong.Description(description),
 		kong.Writers(out, errw), kong.Exit(func(c int) { code, exited = c, true }))
 	if err != nil {
-		fmt.Fprintln(errw, err)
+		fmt.Fprintln(errw, "host:", err)
 		return exitFailed
 	}
 	parsed, err := parser.Parse(args)
-	if exited {
+	if exited { // --help
 		return code
 	}
 	if err != nil {
-		fmt.Fprintln(errw, "host:", err)
+		fmt.Fprintf(errw, "host: %v; see host --help\n", err)
 		return exitConfig
 	}
-	err = parsed.Run(&console{ctx: ctx, out: out, err: errw, src: config.Source{Environ: environ, Dir: dir, Executable: executable}})
+	err = parsed.Run(&console{ctx: ctx, out: out, err: errw, src: src})
 	var faults config.Faults
 	switch {
 	case err == nil:

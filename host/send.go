@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"bulkhead.dev/host/internal/admin"
 	"bulkhead.dev/host/internal/demo"
 	"bulkhead.dev/host/internal/gateway"
+	"bulkhead.dev/host/internal/queue"
 )
 
 const (
@@ -46,19 +48,17 @@ func (s sendCommand) Run(c *console) error {
 	if err := errors.Join(client.Get(ctx, "/alive", &info), client.Get(ctx, "/events", &events)); err != nil {
 		return err
 	}
-	for _, event := range events {
-		if event.Name == s.Event {
-			return (&sending{out: c.out, client: client, info: info}).send(ctx, event)
-		}
-	}
-	if s.Event != "" {
-		fmt.Fprintf(c.out, "there is no event %q; there are:\n", s.Event)
+	if i := slices.IndexFunc(events, func(e demo.Event) bool { return e.Name == s.Event }); i >= 0 {
+		return (&sending{out: c.out, client: client, info: info}).send(ctx, events[i])
 	}
 	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
 	for _, event := range events {
-		fmt.Fprintf(w, "  %s\t%s\t%s %s\n", event.Name, event.Title, event.Method, event.Path)
+		fmt.Fprintf(w, "%s\t%s\t%s %s\n", event.Name, event.Title, event.Method, event.Path)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || s.Event == "" {
+		return err
+	}
+	return fmt.Errorf("there is no event %q; those above are there", s.Event)
 }
 
 // sending is one event on its way.
@@ -101,14 +101,21 @@ func (s *sending) send(ctx context.Context, event demo.Event) error {
 	var accepted struct {
 		JobID string `json:"job_id"`
 	}
-	if json.Unmarshal(body, &accepted) == nil && accepted.JobID != "" {
-		status, err := s.follow(ctx, accepted.JobID)
-		if err != nil {
-			return err
-		}
-		requestID = status.RequestID // of a repeat: that of the first delivery
+	if json.Unmarshal(body, &accepted) != nil || accepted.JobID == "" {
+		return s.effects(ctx, requestID)
 	}
-	return s.effects(ctx, requestID)
+	status, err := s.follow(ctx, accepted.JobID)
+	if err != nil {
+		return err
+	}
+	// A repeat did what it did under the request id of the first delivery.
+	if err := s.effects(ctx, status.RequestID); err != nil {
+		return err
+	}
+	if queue.State(status.State) != queue.StateDone {
+		return fmt.Errorf("the job %s is %s", status.ID, status.State)
+	}
+	return nil
 }
 
 // follow prints each state of the job until it has ended.
@@ -123,8 +130,7 @@ func (s *sending) follow(ctx context.Context, id string) (gateway.JobStatus, err
 			fmt.Fprintln(s.out, strings.TrimSpace(line))
 			last = line
 		}
-		switch status.State {
-		case "done", "dead", "cancelled", "expired":
+		if queue.State(status.State).Ended() {
 			if status.Error != nil {
 				fmt.Fprintf(s.out, "  %s: %s\n", status.Error.Source, status.Error.Message)
 			}

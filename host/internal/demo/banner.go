@@ -97,7 +97,7 @@ func (b Banner) command(out *strings.Builder, n int, event Event) error {
 // curl writes the request as a command for a POSIX shell.
 func curl(base string, r Request, file string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "curl -sS -X %s %s", quote(r.Method), quote(base+r.Path))
+	fmt.Fprintf(&b, "curl -sS -X %s %s", Quote(r.Method), Quote(base+r.Path))
 	names := make([]string, 0, len(r.Header))
 	for name := range r.Header {
 		names = append(names, name)

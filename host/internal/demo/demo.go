@@ -60,7 +60,7 @@ func environment() []string { return []string{"PATH=" + os.Getenv("PATH")} }
 
 // describe asks what can be sent.
 func describe(ctx context.Context, path string) ([]Event, error) {
-	cmd := exec.CommandContext(ctx, path, "describe") //nolint:gosec // G204: it stands beside the host's own binary
+	cmd := exec.CommandContext(ctx, path, "describe")
 	var out, said limited
 	out.room, said.room = maxDescribe, 1<<10
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = environment(), &out, &said, endTime
@@ -95,7 +95,7 @@ func (l *limited) Write(p []byte) (int, error) {
 // serve starts the process that stays, and waits for the line that says that it is ready.
 func (s *Sandbox) serve(ctx context.Context, path string, log hclog.Logger) error {
 	// The child outlives the start's context.
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, "serve") //nolint:gosec // G204: as above
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, "serve")
 	s.cmd.Env = environment()
 	s.cmd.Stderr = log.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Info})
 	s.cmd.WaitDelay = endTime // for a descendant that holds stderr

@@ -67,7 +67,7 @@ func (d *Domain) spawn(task func()) bool {
 func (d *Domain) runAlone(ctx context.Context, run *pluginv1.Run, done func(Ended), begun chan<- error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(d.life, cancel)()
+	defer context.AfterFunc(d.life, cancel)() //nolint:contextcheck // two lives bound this one: the run's and the domain's
 	g, err := d.start(ctx, d.log.With("alone", run.GetJob().GetId()))
 	if err != nil {
 		begun <- fmt.Errorf("a process of its own for the run: %w", err)

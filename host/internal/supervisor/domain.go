@@ -199,7 +199,7 @@ func (d *Domain) stay(ctx context.Context, g *generation) error {
 		select {
 		case <-g.gone():
 			err := g.cause()
-			g.kill(err)
+			g.kill(ctx, err)
 			return err
 		case <-ctx.Done():
 			d.retire(ctx, g)
@@ -212,7 +212,7 @@ func (d *Domain) stay(ctx context.Context, g *generation) error {
 				answered = time.Now()
 			} else if silent := time.Since(answered); silent >= d.cfg.HungAfter(d.binary.Instance) && ctx.Err() == nil {
 				d.log.Error("the plugin does not answer and is killed", "silent", silent, "error", err)
-				g.kill(errHung)
+				g.kill(ctx, errHung)
 				return errHung
 			}
 		}

@@ -134,13 +134,13 @@ func (g *generation) outcome(o *pluginv1.Outcome) {
 
 // watch waits for the end of the stream, which the process' death ends too, and cuts off what is still in flight. A
 // process whose stream has ended may still be at work, so it is gone before its runs can begin elsewhere.
-func (g *generation) watch() {
+func (g *generation) watch(ctx context.Context) {
 	defer close(g.settled)
 	<-g.work.Done()
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
-	g.end(atOnce())
+	g.end(ended(ctx))
 	g.mu.Lock()
 	cut, died := g.runs, !g.stopped
 	g.runs = map[string]func(Ended){}
@@ -201,14 +201,14 @@ func (g *generation) stop(ctx context.Context, grace time.Duration) {
 }
 
 // kill ends a process that does not do what it should, or cleans up after one that has ended; its runs are suspects.
-func (g *generation) kill(why error) {
+func (g *generation) kill(ctx context.Context, why error) {
 	g.mu.Lock()
 	g.closed = true
 	if g.blame == nil {
 		g.blame = why
 	}
 	g.mu.Unlock()
-	g.release(atOnce())
+	g.release(ended(ctx))
 }
 
 // release ends the process and frees what belongs to the generation.
@@ -237,9 +237,9 @@ func (g *generation) end(ctx context.Context) {
 	}
 }
 
-// atOnce is a context that has ended.
-func atOnce() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
+// ended is ctx at its end: what must not wait takes it.
+func ended(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	return ctx
 }

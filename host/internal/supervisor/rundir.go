@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	runDirPrefix = "bulkhead-"
+	runDirPrefix = "bulkhead-run-"
 	runDirLock   = "lock"
 	// generationLen is what a generation's own folder adds to the path: a slash, a letter and ten digits.
 	generationLen = 12

@@ -49,7 +49,7 @@ func (d *Domain) start(ctx context.Context, log hclog.Logger) (_ *generation, er
 	}
 	defer func() {
 		if err != nil {
-			g.kill(err)
+			g.kill(ctx, err)
 		}
 	}()
 	g.plugin, err = launch.Start(ctx, launch.Config{
@@ -115,7 +115,7 @@ func (d *Domain) configure(ctx context.Context, g *generation) (err error) {
 	if err != nil {
 		return err
 	}
-	go g.watch() // ends with the stream; kill and stop wait for it
+	go g.watch(context.WithoutCancel(ctx)) // ends with the stream; kill and stop wait for it
 	return nil
 }
 
