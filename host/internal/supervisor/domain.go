@@ -123,7 +123,7 @@ func (d *Domain) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		ends.note(d.cfg.Restart, ready)
+		wait := ends.note(d.cfg.Restart, ready)
 		switch {
 		case errors.Is(err, errAsked):
 			ends = record{}
@@ -132,7 +132,6 @@ func (d *Domain) run(ctx context.Context) {
 			d.rest(ctx, StateQuarantined, err, nil)
 			ends = record{}
 		default:
-			wait := d.cfg.Restart.wait(ends.ends)
 			d.log.Warn("the plugin ended; it is started again", "error", err, "in", wait, "failures", ends.ends)
 			timer := time.NewTimer(wait)
 			d.rest(ctx, StateBackoff, err, timer.C)

@@ -219,7 +219,7 @@ func TestOnlyStartsThatFailLeadToQuarantine(t *testing.T) {
 	policy := Restart{}.withDefaults()
 	var r record
 	for range 50 {
-		r.note(policy, time.Second)
+		r.note(policy, time.Millisecond)
 	}
 	if r.ends != 50 || r.unready != 0 {
 		t.Errorf("after 50 deaths of a plugin that got ready: %+v", r)
@@ -229,9 +229,27 @@ func TestOnlyStartsThatFailLeadToQuarantine(t *testing.T) {
 	if r.ends != 52 || r.unready != 2 {
 		t.Errorf("after two failed starts more: %+v", r)
 	}
-	r.note(policy, time.Hour)
+	r.note(policy, time.Minute)
 	if r.ends != 1 || r.unready != 0 {
 		t.Errorf("after the end of a healthy one: %+v", r)
+	}
+}
+
+func TestPluginThatDiesNowAndThenIsBackAtOnce(t *testing.T) {
+	t.Parallel()
+	policy := Restart{}.withDefaults()
+	var r record
+	for range 20 { // a second is ten times the first wait
+		if wait := r.note(policy, time.Second); wait > 100*time.Millisecond {
+			t.Errorf("wait %v", wait)
+		}
+	}
+	longest := time.Duration(0)
+	for range 1000 {
+		longest = max(longest, r.note(policy, 10*time.Millisecond))
+	}
+	if longest < 15*time.Second {
+		t.Errorf("one that dies at once waits %v at most; want about 30 s", longest)
 	}
 }
 

@@ -12,7 +12,9 @@ type Restart struct {
 	First time.Duration
 	// Longest bounds it; 0: 30 s.
 	Longest time.Duration
-	// Healthy is how long a process must have been ready for the failures before it to be forgotten; 0: 60 s.
+	// Healthy is how long a process must have been ready for the failures before it to be forgotten; 0: 60 s. Ten times
+	// the wait before it will do as well: so a plugin that dies now and then is back at once, and one that dies for ever
+	// is away for a tenth of its time at most, or for First.
 	Healthy time.Duration
 	// Failures is how many starts in a row may fail to get the plugin ready before it is quarantined; 0: 10. A plugin
 	// that gets ready and dies later is never quarantined, only started ever more seldom: its jobs that kill processes
@@ -42,13 +44,15 @@ func (r Restart) wait(n int) time.Duration {
 
 // record counts the ends of one instance's processes.
 type record struct {
-	ends    int // in a row, since a process was healthy
-	unready int // starts in a row that did not get ready
+	ends    int           // in a row, since a process was healthy
+	unready int           // starts in a row that did not get ready
+	waited  time.Duration // before the current start
 }
 
-// note takes the end of a process that was ready for the given time; 0: never.
-func (r *record) note(policy Restart, ready time.Duration) {
-	if ready >= policy.Healthy {
+// note takes the end of a process that was ready for the given time, 0: never, and returns how long to wait for the
+// next one.
+func (r *record) note(policy Restart, ready time.Duration) time.Duration {
+	if ready >= min(policy.Healthy, healthyWaits*r.waited) && ready > 0 {
 		r.ends = 0
 	}
 	r.ends++
@@ -56,4 +60,9 @@ func (r *record) note(policy Restart, ready time.Duration) {
 	if ready > 0 {
 		r.unready = 0
 	}
+	r.waited = policy.wait(r.ends)
+	return r.waited
 }
+
+// healthyWaits is how many times the wait before it a process must live to count as healthy.
+const healthyWaits = 10
