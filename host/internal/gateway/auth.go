@@ -14,6 +14,15 @@ type Authenticator interface {
 	Authenticate(r *http.Request) (*pluginv1.Principal, error)
 }
 
+// authenticate says who calls a route for people and programs. What a page of another site sends is refused whoever its
+// reader is (net/http.CrossOriginProtection).
+func (g *Gateway) authenticate(r *http.Request) (*pluginv1.Principal, error) {
+	if err := g.origins.Check(r); err != nil {
+		return nil, problem(http.StatusForbidden, "cross-origin", "The call comes from a page of another site", "call this route from the host's own pages or from a program")
+	}
+	return g.people.Authenticate(r)
+}
+
 // BearerToken lets in who presents the one token, compared in constant time. An empty token lets nobody in.
 type BearerToken struct {
 	// Who is the principal of a call with this token.

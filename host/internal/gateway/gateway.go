@@ -1,8 +1,9 @@
-// Package gateway is the one door: it turns manifests into HTTP routes and each call into a job.
+// Package gateway is the one door: it turns manifests into HTTP routes (routes.go) and each call into a job (job.go).
 //
-// A call passes in one direction: request id, path, method, size, authentication on the raw body, media type, shape;
-// then it is queued, and answered at once (pattern A) or with the result (pattern B). The gateway knows no domain and
-// blocks on nothing but the queue.
+// A call passes in one direction: request id, path, method, size, authentication on the raw body, media type, shape
+// (endpoint.go, body.go); then it is queued, and answered at once (accept.go: pattern A) or with the result (await.go:
+// pattern B). Whatever is refused gets a problem (problem.go, the one mapping of errors to HTTP). The gateway knows no
+// domain and blocks on nothing but the queue.
 package gateway
 
 import (
@@ -11,7 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"bulkhead.dev/host/internal/queue"
-	"bulkhead.dev/sdk/pluginv1"
 )
 
 // Queue is what the gateway needs of the queue.
@@ -42,7 +42,8 @@ type Recorder interface {
 type Config struct {
 	// Node is the id of this host process, the head of each request id it makes.
 	Node string
-	// PublicURL is the base of every URL that is given out, without a trailing slash. Its path is a prefix of all routes.
+	// PublicURL is the base of every URL that is given out, without a trailing slash. Its path is a prefix of all
+	// routes: a proxy in front may hand it on or cut it off, the routes are found both ways.
 	PublicURL string
 	Queue     Queue
 	// People authenticates callers of /interactive/* and /jobs/*.
@@ -53,33 +54,29 @@ type Config struct {
 	Metrics  http.Handler
 	Recorder Recorder
 	Log      hclog.Logger
+	// BodyTime is the longest that a body may take to come, whatever its route allows by its size; 0: 30 s.
+	BodyTime time.Duration
 	// Now is the clock that signatures' timestamps are compared with; nil: time.Now.
 	Now func() time.Time
 }
 
-// Domain is one instance as the door sees it.
-type Domain struct {
-	Instance string
-	Manifest *pluginv1.Manifest
-	// Secret looks up a string setting.
-	Secret func(key string) (string, bool)
-	// Unready says why calls are answered with 503; empty: they are accepted.
-	Unready string
-}
+const defaultBodyTime = 30 * time.Second
 
 // Gateway is an http.Handler. Make one with New.
 type Gateway struct {
-	node    string
-	base    string
-	prefix  string
-	queue   Queue
-	people  Authenticator
-	health  func(context.Context) Health
-	metrics http.Handler
-	rec     Recorder
-	log     hclog.Logger
-	now     func() time.Time
-	mux     atomic.Pointer[http.ServeMux]
+	node     string
+	base     string
+	prefix   string
+	queue    Queue
+	people   Authenticator
+	origins  *http.CrossOriginProtection
+	health   func(context.Context) Health
+	metrics  http.Handler
+	rec      Recorder
+	log      hclog.Logger
+	bodyTime time.Duration
+	now      func() time.Time
+	routes   atomic.Pointer[routes]
 }
 
 // New returns a Gateway without domains; an error means that PublicURL is no URL.
@@ -90,137 +87,77 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		node: cfg.Node, base: strings.TrimSuffix(cfg.PublicURL, "/"), prefix: strings.TrimSuffix(base.Path, "/"),
-		queue: cfg.Queue, people: cfg.People, health: cfg.Health, metrics: cfg.Metrics,
-		rec: cfg.Recorder, log: cfg.Log, now: cfg.Now,
+		queue: cfg.Queue, people: cfg.People, origins: http.NewCrossOriginProtection(), health: cfg.Health, metrics: cfg.Metrics,
+		rec: cfg.Recorder, log: cfg.Log, bodyTime: cfg.BodyTime, now: cfg.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now
 	}
+	if g.bodyTime <= 0 {
+		g.bodyTime = defaultBodyTime
+	}
+	if err := g.origins.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
+		return nil, fmt.Errorf("public URL: %w", err)
+	}
 	return g, g.Serve(nil)
 }
 
-// Serve replaces the routes by those of the given domains: a new mux is built whole and then published, so that a
-// request sees the old set or the new one. A domain at fault has no routes; the error joins a *RouteError for each.
-func (g *Gateway) Serve(domains []Domain) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", g.alive)
-	mux.HandleFunc("GET /readyz", g.ready)
-	mux.Handle("GET /metrics", g.metrics)
-	mux.HandleFunc("GET /jobs/{id}", g.status)
-	var faults []error
-	for _, domain := range domains {
-		endpoints, err := g.compile(domain)
-		if err != nil {
-			faults = append(faults, &RouteError{Instance: domain.Instance, Err: err})
-			continue
-		}
-		for _, e := range endpoints {
-			if err := handle(mux, e.pattern, e); err != nil {
-				faults = append(faults, &RouteError{Instance: domain.Instance, Err: err})
-			}
-		}
-	}
-	g.mux.Store(mux)
-	return errors.Join(faults...)
-}
-
-// RouteError says that an instance's routes could not be made.
-type RouteError struct {
-	Instance string
-	Err      error
-}
-
-func (e *RouteError) Error() string { return fmt.Sprintf("routes of %s: %v", e.Instance, e.Err) }
-
-// Unwrap returns the reason.
-func (e *RouteError) Unwrap() error { return e.Err }
-
-// handle registers a pattern; ServeMux reports a conflict by panic, which ends here.
-func handle(mux *http.ServeMux, pattern string, h http.Handler) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("route %q: %v", pattern, p)
-		}
-	}()
-	mux.Handle(pattern, h)
-	return nil
-}
+// noRoute stands for the pattern of a call that no route takes.
+const noRoute = "none"
 
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
-	r = g.identify(w, r)
+	start, route := time.Now(), noRoute
 	answer := &recorder{ResponseWriter: w, status: http.StatusOK}
-	route := g.route(answer, r)
-	g.rec.Request(route, answer.status, time.Since(start))
-}
-
-// route serves r and returns the pattern that it matched.
-func (g *Gateway) route(w http.ResponseWriter, r *http.Request) string {
+	r = g.identify(answer, r)
+	secure(answer.Header())
 	defer func() {
+		cut := false
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
-				panic(p)
-			}
-			g.refuse(w, r, fmt.Errorf("panic: %v", p))
+			cut = g.panicked(answer, r, p)
+		}
+		g.rec.Request(route, answer.status, time.Since(start))
+		if cut {
+			panic(http.ErrAbortHandler) // net/http ends the connection, so that nobody takes a half for the whole
 		}
 	}()
-	if g.prefix != "" {
-		rest, ok := strings.CutPrefix(r.URL.Path, g.prefix)
-		if !ok || !strings.HasPrefix(rest, "/") {
-			g.refuse(w, r, notFound())
-			return "none"
-		}
-		r = withPath(r, rest)
+	set := g.routes.Load()
+	if !clean(r.URL) {
+		g.refuse(answer, r, notFound())
+		return
 	}
-	// A path that ServeMux would redirect is refused: a vendor does not follow, and a redirect loses the body.
-	if clean := path.Clean(r.URL.Path); clean != r.URL.Path || strings.Contains(r.URL.EscapedPath(), "%2F") {
-		g.refuse(w, r, notFound())
-		return "none"
-	}
-	mux := g.mux.Load()
-	handler, pattern := mux.Handler(r)
+	r, handler, pattern := set.match(r, g.prefix)
 	if pattern == "" {
-		g.refuse(w, r, unmatched(handler, r))
-		return "none"
+		g.refuse(answer, r, set.unmatched(handler, r))
+		return
 	}
-	mux.ServeHTTP(w, r) // sets the path values, which mux.Handler does not
-	return pattern
+	route = pattern
+	set.mux.ServeHTTP(answer, r) // sets the path values, which mux.Handler does not
 }
 
-func withPath(r *http.Request, p string) *http.Request {
-	u := *r.URL
-	u.Path, u.RawPath = p, ""
-	r2 := r.WithContext(r.Context())
-	r2.URL = &u
-	return r2
-}
-
-func notFound() *Problem {
-	return problem(http.StatusNotFound, "no-route", "There is no such route", "see /readyz for the plugins that are there")
-}
-
-// unmatched turns what ServeMux would answer to a request that matches no route into a problem.
-func unmatched(handler http.Handler, r *http.Request) *Problem {
-	own := probe{header: http.Header{}}
-	handler.ServeHTTP(&own, r)
-	if own.status == http.StatusMethodNotAllowed {
-		p := problem(http.StatusMethodNotAllowed, "method", "This route does not take this method", "see the Allow header")
-		p.allow = own.header.Get("Allow")
-		return p
+// panicked answers a call whose handler panicked, or says that the connection must be cut because the answer has begun.
+func (g *Gateway) panicked(w *recorder, r *http.Request, p any) (cut bool) {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return true
 	}
-	return notFound()
+	g.log.Error("the gateway panicked", g.fields(r, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))...)
+	if w.wrote {
+		return true
+	}
+	g.refuse(w, r, errPanic)
+	return false
 }
 
-// probe takes an answer that nobody gets.
-type probe struct {
-	header http.Header
-	status int
-}
+var errPanic = errors.New("panic; see above")
 
-func (p *probe) Header() http.Header         { return p.header }
-func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
-func (p *probe) WriteHeader(status int)      { p.status = status }
+// secure sets what every answer has: whatever a plugin answers is no page of this origin unless it says so itself, and
+// no cache keeps it.
+func secure(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+}
 
 // recorder notes the status that was answered.
 type recorder struct {
@@ -230,10 +167,15 @@ type recorder struct {
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if !r.wrote {
+	if !r.wrote && status >= http.StatusOK {
 		r.status, r.wrote = status, true
 	}
 	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.wrote = true
+	return r.ResponseWriter.Write(b)
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -37,7 +37,7 @@ type PluginHealth struct {
 func (h Health) accepts() bool { return h.Status != "starting" && h.Status != "draining" }
 
 func (g *Gateway) alive(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, "application/json", map[string]string{"status": "alive"})
+	writeJSON(w, http.StatusOK, mediaJSON, map[string]string{"status": "alive"})
 }
 
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
@@ -46,5 +46,5 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	if !health.accepts() {
 		status = http.StatusServiceUnavailable
 	}
-	writeJSON(w, status, "application/json", health)
+	writeJSON(w, status, mediaJSON, health)
 }

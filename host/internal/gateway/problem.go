@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,11 +79,35 @@ func toProblem(err error) *Problem {
 		p := problem(http.StatusServiceUnavailable, "queue-unavailable", "The queue can't be reached", "nothing was accepted; try again")
 		p.retryAfter = 5 * time.Second
 		return p
+	case errors.Is(err, queue.ErrClosed):
+		p := problem(http.StatusServiceUnavailable, "stopping", "The host stops", "nothing was accepted; try again")
+		p.retryAfter = 5 * time.Second
+		return p
+	case errors.Is(err, context.Canceled):
+		return callerGone()
 	case errors.Is(err, queue.ErrNotFound):
 		return problem(http.StatusNotFound, "unknown-job", "No such job", "the job never was, or its record has ended")
 	default:
 		return problem(http.StatusInternalServerError, "internal", "The host failed", "see the host's log under this request id")
 	}
+}
+
+func notFound() *Problem {
+	return problem(http.StatusNotFound, "no-route", "There is no such route", "see /readyz for the plugins that are there")
+}
+
+// notReady answers for a route that takes no calls now, so that the vendor tries again.
+func notReady(why string) *Problem {
+	p := problem(http.StatusServiceUnavailable, "not-configured", "The plugin is not ready to take this call", why)
+	p.retryAfter = 30 * time.Second
+	return p
+}
+
+// statusCallerGone is what logs and metrics show of a caller who hung up, as common proxies have it. Nobody gets it.
+const statusCallerGone = 499
+
+func callerGone() *Problem {
+	return problem(statusCallerGone, "caller-gone", "The caller hung up", "before there was an answer")
 }
 
 func tooLarge(limit int64) *Problem {
@@ -99,14 +124,15 @@ func invalid(faults []schema.Fault) *Problem {
 	return p
 }
 
+// refuse answers with the problem that err is.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := *toProblem(err)
-	p.RequestID = requestID(r.Context())
-	log := g.log.With("request_id", p.RequestID, "method", r.Method, "path", r.URL.Path, "status", p.Status)
+	p.RequestID = identityOf(r).id
+	fields := g.fields(r, "method", r.Method, "path", r.URL.Path, "status", p.Status, "problem", p.Type)
 	if p.Status >= http.StatusInternalServerError {
-		log.Error("refused", "problem", p.Type, "error", err)
+		g.log.Error("refused", append(fields, "error", err)...)
 	} else {
-		log.Info("refused", "problem", p.Type, "detail", p.Detail)
+		g.log.Info("refused", append(fields, "detail", p.Detail)...)
 	}
 	h := w.Header()
 	if p.retryAfter > 0 {
@@ -128,10 +154,7 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n'))
 }

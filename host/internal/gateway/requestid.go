@@ -3,28 +3,50 @@ package gateway
 import (
 	"context"
 	"net/http"
-	"regexp"
+	"strings"
 
 	"github.com/oklog/ulid/v2"
 )
 
-type requestKey struct{}
+type identityKey struct{}
 
-// upstreamForm is what a caller's own X-Request-Id may look like to be logged.
-var upstreamForm = regexp.MustCompile(`^[A-Za-z0-9._:/+=@-]{1,128}$`)
-
-// identify gives the request its id, <node>-<ULID>, and answers with it; a caller's own id is kept beside it.
-func (g *Gateway) identify(w http.ResponseWriter, r *http.Request) *http.Request {
-	id := g.node + "-" + ulid.Make().String()
-	w.Header().Set("X-Request-Id", id)
-	if upstream := r.Header.Get("X-Request-Id"); upstreamForm.MatchString(upstream) {
-		g.log.Debug("request has an upstream id", "request_id", id, "upstream_id", upstream)
-	}
-	return r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+// identity is how a call is found again.
+type identity struct {
+	// id is <node>-<ULID>, made here.
+	id string
+	// upstream is the caller's own X-Request-Id, where it has one that can be logged.
+	upstream string
 }
 
-// requestID returns the id that identify gave.
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestKey{}).(string)
-	return id
+// identify gives the request its id and answers with it; a caller's own id is kept beside it.
+func (g *Gateway) identify(w http.ResponseWriter, r *http.Request) *http.Request {
+	who := identity{id: g.node + "-" + ulid.Make().String()}
+	if upstream := r.Header.Get("X-Request-Id"); loggable(upstream) {
+		who.upstream = upstream
+	}
+	w.Header().Set("X-Request-Id", who.id)
+	return r.WithContext(context.WithValue(r.Context(), identityKey{}, who))
+}
+
+// loggable says whether a caller's id is short and plain.
+func loggable(id string) bool {
+	return id != "" && len(id) <= 128 && strings.IndexFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("._:/+=@-", r)
+	}) < 0
+}
+
+// identityOf returns what identify gave.
+func identityOf(r *http.Request) identity {
+	who, _ := r.Context().Value(identityKey{}).(identity)
+	return who
+}
+
+// fields are the names and values of a log line about a call.
+func (g *Gateway) fields(r *http.Request, more ...any) []any {
+	who := identityOf(r)
+	fields := []any{"request_id", who.id}
+	if who.upstream != "" {
+		fields = append(fields, "upstream_id", who.upstream)
+	}
+	return append(fields, more...)
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ type JobError struct {
 }
 
 func (g *Gateway) status(w http.ResponseWriter, r *http.Request) {
-	if _, err := g.people.Authenticate(r); err != nil {
+	if _, err := g.authenticate(r); err != nil {
 		g.refuse(w, r, err)
 		return
 	}
@@ -48,7 +49,33 @@ func (g *Gateway) status(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, "application/json", NewJobStatus(status))
+	writeJSON(w, http.StatusOK, mediaJSON, NewJobStatus(status))
+}
+
+// cancel answers DELETE /jobs/{id}: 204 when the job has ended without having begun; 202 when it runs and was asked to
+// end, which its status will tell; 409 when it has ended before.
+func (g *Gateway) cancel(w http.ResponseWriter, r *http.Request) {
+	who, err := g.authenticate(r)
+	if err != nil {
+		g.refuse(w, r, err)
+		return
+	}
+	id := r.PathValue("id")
+	state, err := g.queue.Cancel(r.Context(), id, "cancelled by "+who.GetWho())
+	switch {
+	case errors.Is(err, queue.ErrEnded):
+		g.refuse(w, r, g.aboutJob(id, problem(http.StatusConflict, "too-late", "The job has ended already", "it is "+string(state))))
+		return
+	case err != nil:
+		g.refuse(w, r, err)
+		return
+	}
+	g.log.Info("job cancelled", g.fields(r, "job", id, "who", who.GetWho(), "state", state)...)
+	if state == queue.StateRunning {
+		writeJSON(w, http.StatusAccepted, mediaJSON, g.acceptedAs(id))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // NewJobStatus turns the queue's knowledge of a job into what callers see.
@@ -78,7 +105,7 @@ func resultJSON(stored []byte) json.RawMessage {
 	if len(stored) == 0 || proto.Unmarshal(stored, &done) != nil || len(done.GetData()) == 0 {
 		return nil
 	}
-	if t := done.GetContentType(); (t == "" || strings.HasPrefix(t, "application/json")) && json.Valid(done.GetData()) {
+	if t := done.GetContentType(); (t == "" || strings.HasPrefix(t, mediaJSON)) && json.Valid(done.GetData()) {
 		return done.GetData()
 	}
 	text, err := json.Marshal(string(done.GetData()))
