@@ -63,6 +63,11 @@ func listen(ctx context.Context, dir string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	if socket, ok := listener.(*net.UnixListener); ok {
+		// Run removes the file. A close by path would take another's: the path may go through a descriptor that is
+		// another folder's by then.
+		socket.SetUnlinkOnClose(false)
+	}
 	if err := os.Chmod(filepath.Join(dir, socketName), 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
