@@ -79,6 +79,9 @@ const (
 	idle = time.Second
 	// readPause is the wait after a failed read.
 	readPause = 250 * time.Millisecond
+	// awayPause is the wait of a job that was read while its process went away. While there is none nothing is read, so
+	// it is started again with the next process, not every awayPause.
+	awayPause = 10 * time.Millisecond
 	// defaultOvertime is Config.Overtime where it is not set.
 	defaultOvertime = 5 * time.Second
 )

@@ -62,9 +62,9 @@ func interrupted(f *flight, p policy, r result) queue.Settlement {
 		return dead(queue.FaultPlugin, r.unstarted.Error())
 	}
 	if r.unstarted != nil {
-		// The process went away between the read and the start; a short wait keeps the loop from spinning.
+		// The process went away between the read and the start.
 		return queue.Settlement{
-			Kind: queue.Later, After: readPause, Free: true, KeepPlace: true,
+			Kind: queue.Later, After: awayPause, Free: true, KeepPlace: true,
 			Reason: r.unstarted.Error(), Fault: queue.FaultHost,
 		}
 	}

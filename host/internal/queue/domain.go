@@ -38,6 +38,8 @@ type Domain struct {
 	opts     DomainOptions
 
 	reading sync.Mutex // one Read at a time
+	// patience is the next wait of a Read that has room for the lane now alone; guarded by reading.
+	patience time.Duration
 	settles settleQueue
 
 	dueWake, outboxWake chan struct{}

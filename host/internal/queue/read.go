@@ -87,6 +87,9 @@ func (d *Domain) slots(lane Lane, free int) int {
 
 // readLanes reads lane after lane: COUNT is per stream, so one command for all would give too many.
 func (d *Domain) readLanes(ctx context.Context, free int) (list []begun, err error) {
+	if d.slots(LaneNormal, free) > 0 {
+		d.patience = minPatience
+	}
 	for _, lane := range []Lane{LaneNow, LaneNormal, LaneBulk} {
 		n := d.slots(lane, free) - len(list)
 		if n <= 0 {
@@ -101,14 +104,21 @@ func (d *Domain) readLanes(ctx context.Context, free int) (list []begun, err err
 	return list, nil
 }
 
+// minPatience is the shortest wait of a blocking read: Redis counts milliseconds, and 0 is for ever.
+const minPatience = time.Millisecond
+
 // await blocks until something comes. A burst can give one entry of each lane, which may be more than there is room
 // for: begin keeps those.
+//
+// With room for the lane now alone, other slots come free while it blocks, and their jobs stand ready: so it waits
+// shortly first and twice as long each time, which is never much longer than the jobs in flight take anyway.
 func (d *Domain) await(ctx context.Context, free int) ([]begun, error) {
-	lanes := []Lane{LaneNow}
 	if d.slots(LaneNormal, free) > 0 {
-		lanes = append(lanes, LaneNormal, LaneBulk)
+		return d.readGroup(ctx, d.q.blocking, []Lane{LaneNow, LaneNormal, LaneBulk}, 1, d.block())
 	}
-	return d.readGroup(ctx, d.q.blocking, lanes, 1, d.block())
+	wait := min(max(d.patience, minPatience), d.block())
+	d.patience = 2 * wait
+	return d.readGroup(ctx, d.q.blocking, []Lane{LaneNow}, 1, wait)
 }
 
 func (d *Domain) readGroup(ctx context.Context, c redis.UniversalClient, lanes []Lane, count int, block time.Duration) ([]begun, error) {
