@@ -40,7 +40,7 @@ type Domain struct {
 	reading sync.Mutex // one Read at a time
 	// patience is the next wait of a Read that has room for the lane now alone; guarded by reading.
 	patience time.Duration
-	settles settleQueue
+	settles  settleQueue
 
 	dueWake, outboxWake chan struct{}
 
