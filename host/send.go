@@ -82,7 +82,7 @@ func (s *sending) send(ctx context.Context, event demo.Event) error {
 		return err
 	}
 	req.Header = proof.Header
-	fmt.Fprintf(s.out, "→ %s %s  (%s, %d bytes, signed)\n", request.Method, request.Path, event.Title, len(request.Body))
+	fmt.Fprintf(s.out, "→ %s %s  (%s, %d bytes)\n", request.Method, request.Path, event.Title, len(request.Body))
 	start := time.Now()
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
