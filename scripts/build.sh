@@ -12,6 +12,7 @@ for dir in "$@"; do
 done
 [ ${#mains[@]} -gt 0 ] || { say "$out: no Go files in $*"; exit 0; }
 
+umask 022 # the host refuses plugins that others may write
 mkdir -p "$out"
 go build -o "$out/" "${mains[@]}"
 for dir in "${mains[@]}"; do
