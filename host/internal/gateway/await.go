@@ -123,7 +123,6 @@ func writeResult(w http.ResponseWriter, done *pluginv1.Done) {
 	}
 	switch t := done.GetContentType(); {
 	case status == http.StatusNoContent || status == http.StatusNotModified:
-		h.Del("Content-Type")
 		w.WriteHeader(status) // these have no body
 		return
 	case t != "":

@@ -46,7 +46,6 @@ func (e *endpoint) read(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	case errors.As(err, &tooBig):
 		return nil, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.Header().Set("Connection", "close")
 		return nil, problem(http.StatusRequestTimeout, "slow", "The body came too slowly", "send it again on a faster line, or a smaller one")
 	default:
 		return nil, problem(http.StatusBadRequest, "malformed", "The body can't be read", "it ended before its announced length")

@@ -19,12 +19,11 @@ func clean(u *url.URL) bool {
 // cutPrefix returns r with the path below the prefix; false, and r itself, when it is not below it.
 func cutPrefix(r *http.Request, prefix string) (*http.Request, bool) {
 	below, ok := strings.CutPrefix(r.URL.Path, prefix)
-	raw, rawOK := strings.CutPrefix(r.URL.RawPath, prefix)
-	if prefix == "" || !ok || !strings.HasPrefix(below, "/") || (r.URL.RawPath != "" && !rawOK) {
+	if prefix == "" || !ok || !strings.HasPrefix(below, "/") {
 		return r, false
 	}
 	u := *r.URL
-	u.Path, u.RawPath = below, raw
+	u.Path, u.RawPath = below, "" // without escaped slashes the usual escapes say the same
 	r2 := r.WithContext(r.Context())
 	r2.URL = &u
 	return r2, true

@@ -25,7 +25,8 @@ func TestOrderOfRefusals(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
 	d.serve(
-		domain(event(shaped, small), ask(shaped), event(func(r *pluginv1.Route) { r.Path, r.Method = "query", http.MethodGet; shaped(r) })),
+		domain(event(shaped, small), ask(shaped), event(func(r *pluginv1.Route) { r.Path, r.Method = "query", http.MethodGet; shaped(r) }),
+			event(func(r *pluginv1.Route) { r.Path = "{name}/x" })),
 		gateway.Domain{Instance: "lazy", Unready: "not configured", Manifest: &pluginv1.Manifest{Routes: []*pluginv1.Route{event(small)}}},
 		gateway.Domain{Instance: "keyless", Manifest: &pluginv1.Manifest{Routes: []*pluginv1.Route{event()}}, Secret: func(string) (string, bool) { return "", false }},
 		gateway.Domain{Instance: "silent"},
@@ -43,8 +44,8 @@ func TestOrderOfRefusals(t *testing.T) {
 		"escaped dots":          {request{path: "/webhooks/acme/%2e%2E/acme/events", header: signed(), body: `{"id":1}`}, 404, "no-route", nil},
 		"an escaped slash":      {request{path: "/webhooks/acme%2Fevents", header: signed(), body: `{"id":1}`}, 404, "no-route", nil},
 		"another one":           {request{path: "/webhooks/acme%2fevents", header: signed(), body: `{"id":1}`}, 404, "no-route", nil},
-		"bytes that are none":   {request{path: "/webhooks/acme/%FF", header: signed(), body: `{"id":1}`}, 404, "no-route", nil},
-		"a control character":   {request{path: "/webhooks/acme/%0a", header: signed(), body: `{"id":1}`}, 404, "no-route", nil},
+		"bytes that are none":   {request{path: "/webhooks/acme/%FF/x", header: signed(), body: `{"id":1}`}, 404, "no-route", nil},
+		"a control character":   {request{path: "/webhooks/acme/%0a/x", header: signed(), body: `{"id":1}`}, 404, "no-route", nil},
 		"no such route":         {request{method: "PUT", path: "/webhooks/acme/nothing", header: text, body: long}, 404, "no-route", nil},
 		"the root":              {request{method: "GET", path: "/"}, 404, "no-route", nil},
 		"no such plugin":        {request{path: "/webhooks/nobody/events", header: signed(), body: `{"id":1}`}, 404, "no-route", nil},
