@@ -114,7 +114,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	}
 	a.gateway, err = gateway.New(gateway.Config{
 		Node: a.node, PublicURL: cfg.PublicURL, Queue: a.queue, People: a.people(), Health: a.health,
-		Metrics: a.metrics.Handler(), Recorder: a.metrics, Log: log.Named("gateway"),
+		Metrics: a.metrics.Handler(), Recorder: a.metrics, BodyTime: cfg.Limits.ReadTimeout, Log: log.Named("gateway"),
 	})
 	if err != nil {
 		return nil, err

@@ -100,18 +100,19 @@ func (a *App) noteChange() {
 	}
 }
 
-// route gives the gateway the routes of every plugin that has said what it is.
+// route gives the gateway the routes of every plugin. One that has not said what it is has none, and its callers are told
+// to try again.
 func (a *App) route() {
 	a.routing.Lock()
 	defer a.routing.Unlock()
 	var domains []gateway.Domain
 	for _, d := range a.plugins.Domains() {
 		info := d.Info()
-		if info.Manifest == nil {
-			continue
-		}
 		domain := gateway.Domain{Instance: info.Instance, Manifest: info.Manifest, Secret: info.Secret}
-		if info.State == supervisor.StateUnconfigured {
+		switch {
+		case info.Manifest == nil:
+			domain.Unready = "the plugin has not started; see /readyz"
+		case info.State == supervisor.StateUnconfigured:
 			domain.Unready = "the plugin is not configured; see /readyz"
 		}
 		domains = append(domains, domain)

@@ -10,11 +10,16 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"bulkhead.dev/sdk/wire"
 )
 
 // openAnyway is when the door opens although a plugin has neither been routed nor failed: one that is being debugged must
 // not keep the others' callers out.
 const openAnyway = 30 * time.Second
+
+// writeTime is what the slowest caller gets to take its answer, beside the time that its body and its wait may take.
+const writeTime = 30 * time.Second
 
 // listen binds the door. Calls that come before it opens wait in the system's queue.
 func listen(ctx context.Context, address string) (net.Listener, error) {
@@ -47,7 +52,9 @@ func (a *App) serveDoor(ctx context.Context) error {
 	server := &http.Server{
 		Handler: a.gateway, ErrorLog: a.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 		ReadHeaderTimeout: a.cfg.Limits.ReadHeaderTimeout, ReadTimeout: a.cfg.Limits.ReadTimeout,
-		IdleTimeout: a.cfg.Limits.IdleTimeout, MaxHeaderBytes: int(a.cfg.Limits.MaxHeaderBytes),
+		WriteTimeout: a.cfg.Limits.ReadTimeout + wire.MaxDeadline + writeTime,
+		IdleTimeout:  a.cfg.Limits.IdleTimeout, MaxHeaderBytes: int(a.cfg.Limits.MaxHeaderBytes),
+		DisableGeneralOptionsHandler: true, // the gateway refuses OPTIONS * as it refuses all else
 	}
 	a.phase.Store(phaseReady)
 	a.log.Info("the door is open", "url", a.URL(), "public_url", a.cfg.PublicURL, "node", a.node, "version", version)
