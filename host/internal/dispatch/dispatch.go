@@ -67,6 +67,8 @@ type Config struct {
 	Recorder Recorder
 	// Lease is the queue's lease; the plugin hears of it every quarter.
 	Lease time.Duration
+	// Alone is how many suspects run at once, each in a process of its own; 0: 4.
+	Alone int
 	// Grace says, when the loop is to end, how long runs may go on.
 	Grace func() time.Duration
 	// Overtime is what a run that was asked to end, at its deadline or by a cancel, gets to answer; 0: 5 s.
@@ -82,6 +84,8 @@ const (
 	// awayPause is the wait of a job that was read while its process went away. While there is none nothing is read, so
 	// it is started again with the next process, not every awayPause.
 	awayPause = 10 * time.Millisecond
+	// defaultAlone is Config.Alone where it is not set.
+	defaultAlone = 4
 	// defaultOvertime is Config.Overtime where it is not set.
 	defaultOvertime = 5 * time.Second
 )
@@ -96,7 +100,7 @@ type Loop struct {
 	facts    map[string]bool // types that the plugin may emit
 	limit    int
 
-	// alone has one place: a suspect takes it for as long as it runs.
+	// alone has a place for each suspect that may run at once; it takes one for as long as it runs.
 	alone chan struct{}
 	// moved gets a value when a run has been started or settled.
 	moved chan struct{}
@@ -118,7 +122,7 @@ func New(cfg Config) (*Loop, error) {
 	l := &Loop{
 		cfg: cfg, log: cfg.Log.With("plugin", cfg.Instance), policies: policiesOf(cfg.Manifest, cfg.Operator),
 		facts: map[string]bool{}, flights: map[string]*flight{},
-		alone: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		alone: make(chan struct{}, cmp.Or(cfg.Alone, defaultAlone)), moved: make(chan struct{}, 1),
 	}
 	for _, fact := range cfg.Manifest.GetFacts() {
 		l.facts[fact] = true

@@ -88,7 +88,7 @@ func (l *Loop) move() {
 // slots is how many runs may begin beside those in flight, and how many of these are not yet seen in the process' room,
 // which must be asked after.
 //
-// Suspects run one at a time in a process of their own, so they take no slot from the others: what one crash has made of
+// Suspects run a few at a time, each in a process of its own, so they take no slot from the others: what one crash has made of
 // a whole process' runs does not hold up those that follow. Only a plugin that goes on crashing while its suspects still
 // wait gets less and less.
 func (l *Loop) slots() (slots, starting int) {

@@ -73,7 +73,7 @@ type result struct {
 
 func ended(reason string) result { return result{Ended: supervisor.Ended{Reason: reason}} }
 
-// runAlone runs a suspect in a process of its own, one suspect at a time. While no such process can be started, the
+// runAlone runs a suspect in a process of its own, a few suspects at a time. While no such process can be started, the
 // suspects wait, as other jobs do for a plugin that is away.
 func (l *Loop) runAlone(ctx context.Context, f *flight, job *pluginv1.Job, p policy) result {
 	select {

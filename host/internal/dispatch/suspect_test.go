@@ -31,6 +31,7 @@ func TestSuspectsRunAloneOneAtATimeWhileOthersGoOn(t *testing.T) {
 	t.Parallel()
 	const slots = 8
 	r := newRig(t, slots)
+	r.config.Alone = 1
 	r.start()
 	suspects := r.crash(slots)
 	first := r.w.next(t)
@@ -67,12 +68,40 @@ func TestSuspectsRunAloneOneAtATimeWhileOthersGoOn(t *testing.T) {
 	}
 }
 
+func TestFourSuspectsRunAtOnce(t *testing.T) {
+	t.Parallel()
+	const slots = 8
+	r := newRig(t, slots)
+	r.start()
+	r.crash(slots)
+	var solo []*started
+	for range 4 {
+		s := r.w.next(t)
+		if !s.alone {
+			t.Fatal("a suspect ran among others")
+		}
+		solo = append(solo, s)
+	}
+	r.none(t)
+	for _, s := range solo {
+		s.succeed()
+	}
+	for range slots - 4 {
+		r.w.next(t).succeed()
+	}
+	eventually(t, "all are done", func() bool { return r.rec.count("done") == slots })
+	if r.w.mostSolo != 4 {
+		t.Errorf("%d processes for suspects at once; want four", r.w.mostSolo)
+	}
+}
+
 // TestSuspectsAreBounded: a plugin that goes on crashing does not gather runs without end.
 func TestSuspectsAreBounded(t *testing.T) {
 	t.Parallel()
 	const slots = 2
 	r := newRig(t, 64)
 	r.config.Operator = &pluginv1.Policy{Concurrency: slots}
+	r.config.Alone = 1
 	r.start()
 	r.crash(slots)
 	held := r.w.next(t) // alone
@@ -174,6 +203,7 @@ func TestSuspectWaitsForAProcess(t *testing.T) {
 	t.Run("nor when it is cancelled", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 4)
+		r.config.Alone = 1
 		r.start()
 		ids := r.crash(2)
 		running := r.w.next(t)
@@ -193,6 +223,7 @@ func TestSuspectWaitsForAProcess(t *testing.T) {
 	t.Run("nor past its expiry", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 4)
+		r.config.Alone = 1
 		r.start()
 		expiry := time.Now().Add(2 * time.Second)
 		lasting, brief := r.put(1), r.put(2, func(j *queue.Job, _ *pluginv1.Job) { j.Expires = expiry })
@@ -213,6 +244,7 @@ func TestSuspectWaitsForAProcess(t *testing.T) {
 	t.Run("nor past the host's stop, and stays one", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 4)
+		r.config.Alone = 1
 		r.config.Grace = func() time.Duration { return time.Millisecond }
 		stop := r.start()
 		r.crash(2)
