@@ -130,8 +130,8 @@ func TestJobsRetryRejectAndKeepTheirOrder(t *testing.T) {
 		rejected := probeEvent(t, h, `{"id":"c","reject":true}`)
 		hopeless := probeEvent(t, h, `{"id":"d","fail":99}`)
 		job := h.AwaitJob(retried, "done", "dead")
-		if job.State != "done" || job.Attempt != 3 || !strings.Contains(string(job.Result), `"note":"kept"`) {
-			t.Errorf("job %+v; want it done at the third attempt with its note from the state", job)
+		if job.State != "done" || job.Attempt != 3 || !strings.Contains(string(job.Result), `"note":"kept","cursor":"kept","link":"kept"`) {
+			t.Errorf("job %+v; want it done at the third attempt with what it kept in the state", job)
 		}
 		if job := h.AwaitJob(behind, "done", "dead"); job.State != "done" {
 			t.Errorf("job behind it: %+v", job)

@@ -26,18 +26,24 @@ type order struct {
 	Reject bool `json:"reject,omitempty"`
 	// Die ends the process in the middle of the job, at the given number of starts.
 	Die int `json:"die,omitempty"`
-	// Note is kept in the state and answered.
+	// Note is kept in the state, as a value, a cursor and a link, and answered.
 	Note string `json:"note,omitempty"`
 }
 
 type answer struct {
 	Note    string `json:"note"`
+	Cursor  string `json:"cursor"`
+	Link    string `json:"link"`
 	Attempt int    `json:"attempt"`
 	Starts  int    `json:"starts"`
 	PID     int    `json:"pid"`
 }
 
-type probe struct{ notes state.KV[string] }
+type probe struct {
+	notes state.KV[string]
+	last  state.Cursor[string]
+	links state.Links
+}
 
 func main() {
 	p := &probe{}
@@ -45,6 +51,7 @@ func main() {
 		Name: "probe", Version: "1.0.0",
 		Configure: sdk.Configure(func(_ context.Context, _ settings, host *sdk.Host) error {
 			p.notes = state.KVOf[string](host.State, "note/")
+			p.last, p.links = state.CursorOf[string](host.State, "last"), host.State.Links("note")
 			return nil
 		}),
 		Policy: sdk.Policy{Concurrency: 64, MaxAttempts: 5, Backoff: 10 * time.Millisecond, MaxBackoff: 50 * time.Millisecond},
@@ -77,10 +84,15 @@ func (p *probe) do(ctx context.Context, job *sdk.Job, in order) (answer, error) 
 		return answer{}, errors.New("asked to fail")
 	}
 	if in.Note != "" {
-		if err := p.notes.Put(ctx, job.ID, in.Note); err != nil {
+		err := errors.Join(p.notes.Put(ctx, job.ID, in.Note), p.last.Set(ctx, in.Note), p.links.Put(ctx, job.ID, in.Note, ""))
+		if err != nil {
 			return answer{}, err
 		}
 	}
-	note, _, err := p.notes.Get(ctx, job.ID)
-	return answer{Note: note, Attempt: job.Attempt, Starts: job.Starts, PID: os.Getpid()}, err
+	note, _, noteErr := p.notes.Get(ctx, job.ID)
+	last, _, lastErr := p.last.Get(ctx)
+	link, _, linkErr := p.links.Get(ctx, job.ID)
+	return answer{
+		Note: note, Cursor: last, Link: link.Target, Attempt: job.Attempt, Starts: job.Starts, PID: os.Getpid(),
+	}, errors.Join(noteErr, lastErr, linkErr)
 }
