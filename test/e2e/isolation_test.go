@@ -30,12 +30,12 @@ func TestKilledPluginComesBackAndItsJobsFinish(t *testing.T) {
 		for i := range 20 {
 			jobs = append(jobs, probeEvent(t, h, fmt.Sprintf(`{"id":"j%d","sleep_ms":1000}`, i)))
 		}
-		quiet := neighbour(t, h, 30)
+		quiet := neighbour(t, h, 12)
 		if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		// Meanwhile another domain goes on as if nothing had happened; how well is for a person to judge.
-		during := neighbour(t, h, 30)
+		during := neighbour(t, h, 12)
 		t.Logf("another domain's calls: median %v, longest %v; during the kill: median %v, longest %v",
 			quiet[len(quiet)/2], quiet[len(quiet)-1], during[len(during)/2], during[len(during)-1])
 		for _, id := range jobs {
@@ -50,7 +50,7 @@ func TestKilledPluginComesBackAndItsJobsFinish(t *testing.T) {
 	})
 }
 
-// neighbour calls another domain n times, which must succeed, and returns how long each call took, in order.
+// neighbour calls another domain n times, few enough for the rate that its plugin keeps to towards the vendor, which must succeed, and returns how long each call took, in order.
 func neighbour(t *testing.T, h *harness.Host, n int) []time.Duration {
 	t.Helper()
 	took := make([]time.Duration, n)
