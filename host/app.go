@@ -147,7 +147,7 @@ func (a *App) openQueue(ctx context.Context) (err error) {
 			CA: a.cfg.Redis.TLS.CA, Cert: a.cfg.Redis.TLS.Cert, Key: a.cfg.Redis.TLS.Key,
 			ServerName: a.cfg.Redis.TLS.ServerName,
 		},
-		PoolSize: a.cfg.Redis.PoolSize, DialTimeout: a.cfg.Redis.DialTimeout, IOTimeout: a.cfg.Redis.ReadTimeout,
+		PoolSize: a.cfg.Redis.PoolSize, DialTimeout: a.cfg.Redis.DialTimeout, IOTimeout: a.cfg.Redis.ReadTimeout, WriteTimeout: a.cfg.Redis.WriteTimeout,
 		Node: a.node, Lease: a.cfg.Queue.Lease, MaxDepth: a.cfg.Queue.Depth,
 		Spool: a.spool, Log: a.log.Named("queue"),
 	})

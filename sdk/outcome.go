@@ -23,8 +23,6 @@ const (
 	maxReason = 4 << 10
 	// maxFaults bounds lists of faults.
 	maxFaults = 20
-	// maxOutcome leaves room in a message for what stands around an outcome.
-	maxOutcome = wire.MaxMessageBytes - 64<<10
 )
 
 // Response is the answer to the caller of a sync route, for handlers that need more than JSON with status 200. Make it
@@ -97,8 +95,8 @@ func succeeded(token string, result *Response, emits []*pluginv1.Emit) *pluginv1
 		}
 	}
 	o := &pluginv1.Outcome{Token: token, Result: &pluginv1.Outcome_Done{Done: done}, Emits: emits}
-	if size := proto.Size(o); size > maxOutcome {
-		return rejected(token, fmt.Errorf("the result and the facts together are %d bytes; %d fit a message", size, maxOutcome))
+	if size := proto.Size(o); size > wire.MaxOutcomeBytes {
+		return rejected(token, fmt.Errorf("the result and the facts together are %d bytes; %d fit a message", size, wire.MaxOutcomeBytes))
 	}
 	return o
 }

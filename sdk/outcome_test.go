@@ -10,6 +10,7 @@ import (
 
 	"bulkhead.dev/sdk/internal/disposition"
 	"bulkhead.dev/sdk/pluginv1"
+	"bulkhead.dev/sdk/wire"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -126,7 +127,7 @@ func TestResultsBecomeOutcomes(t *testing.T) {
 		"header's name":  {&Response{Headers: map[string]string{"X A": "1"}}, nil, `header "X A" is not a valid header`},
 		"header's value": {&Response{Headers: map[string]string{"X-A": "1\r\nX-B: 2"}}, nil, `header "X-A" is not a valid header`},
 		"content type":   {&Response{ContentType: "\xff"}, nil, "content type is not valid UTF-8"},
-		"too large":      {&Response{Body: make([]byte, maxOutcome)}, nil, "bytes; 16711680 fit a message"},
+		"too large":      {&Response{Body: make([]byte, wire.MaxOutcomeBytes)}, nil, "bytes; 16711680 fit a message"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

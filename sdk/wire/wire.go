@@ -44,6 +44,8 @@ const (
 	// FrameBytes is where a frame of Work is closed and sent, although more may wait: small enough not to hold the
 	// stream for long, large enough to carry hundreds of usual jobs.
 	FrameBytes = 512 << 10
+	// MaxOutcomeBytes bounds one outcome: a message less room for what stands around it.
+	MaxOutcomeBytes = MaxMessageBytes - 64<<10
 	// MaxBodyBytes is the largest body limit that a route may ask for.
 	MaxBodyBytes = 8 << 20
 	// DefaultBodyBytes is the body limit of a route that names none.

@@ -2,8 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"time"
@@ -90,7 +88,7 @@ func subscriberJob(e queue.Emitted, fact *pluginv1.Job, instance string, sub *pl
 			subject, _ = doc.Lookup(pointer)
 		}
 	}
-	id := instance + "-" + factID(e.Parent, e.Type, e.Key, sub.GetJobType())
+	id := instance + "-" + queue.Identity(e.Parent, e.Type, e.Key, sub.GetJobType())
 	envelope := proto.CloneOf(fact)
 	envelope.Id, envelope.Type, envelope.Fact, envelope.Subject = id, sub.GetJobType(), e.Type, subject
 	envelope.Time = timestamppb.Now()
@@ -107,12 +105,4 @@ func subscriberJob(e queue.Emitted, fact *pluginv1.Job, instance string, sub *pl
 		Instance: instance, ID: id, Type: sub.GetJobType(), Lane: lane, Key: subject,
 		Window: factWindow, RequestID: e.RequestID, Envelope: bytes,
 	}, nil
-}
-
-func factID(parts ...string) string {
-	h := sha256.New()
-	for _, part := range parts {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -1,9 +1,6 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -88,18 +85,9 @@ func (e *endpoint) delivery(r *http.Request, c *call) (identity, eventID string)
 		parts = append(parts, r.PathValue(name))
 	}
 	if !found {
-		return digest(append(parts, "content", r.URL.RawQuery, string(c.data))...), ""
+		return queue.Identity(append(parts, "content", r.URL.RawQuery, string(c.data))...), ""
 	}
-	return digest(append(append(parts, "id"), values...)...), strings.Join(values, " ")
-}
-
-// digest hashes parts unambiguously, 128 bits in hex.
-func digest(parts ...string) string {
-	h := sha256.New()
-	for _, part := range parts {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return queue.Identity(append(append(parts, "id"), values...)...), strings.Join(values, " ")
 }
 
 func (e *endpoint) pathValues(r *http.Request) map[string]string {

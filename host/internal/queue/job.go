@@ -109,6 +109,16 @@ func InstanceOf(id string) (string, bool) {
 	return id[:i], validName(id[:i])
 }
 
+// Identity is the last part of the id of an event that has an identity of its own: a hash of its parts, taken so that no
+// two lists of parts look alike, 128 bits in hex.
+func Identity(parts ...string) string {
+	h := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
 func (j *Job) check() error {
 	inst, ok := InstanceOf(j.ID)
 	switch {

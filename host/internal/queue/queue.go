@@ -38,6 +38,8 @@ type Config struct {
 	DialTimeout time.Duration
 	// IOTimeout bounds one command whose context has no earlier deadline; 0: 3 s.
 	IOTimeout time.Duration
+	// WriteTimeout bounds the sending of one command; 0: IOTimeout.
+	WriteTimeout time.Duration
 	// Node is this process' id, NodeIDLen characters of [a-z0-9], new at each start.
 	Node string
 	// Lease is how long a node that is not heard of keeps its runs; 0: 4 s. All nodes must have the same.
@@ -86,6 +88,7 @@ func (c *Config) complete() error {
 	c.MaxResult = cmp.Or(max(c.MaxResult, 0), defaultMaxResult)
 	c.DialTimeout = cmp.Or(max(c.DialTimeout, 0), defaultDial)
 	c.IOTimeout = cmp.Or(max(c.IOTimeout, 0), defaultIO)
+	c.WriteTimeout = cmp.Or(max(c.WriteTimeout, 0), c.IOTimeout)
 	c.Lease = cmp.Or(max(c.Lease, 0), defaultLease)
 	c.EnqueueTimeout = cmp.Or(max(c.EnqueueTimeout, 0), defaultEnqueue)
 	if c.Lease < minLease {

@@ -166,7 +166,7 @@ func connect(o *redis.UniversalOptions, cfg *Config) (commands, blocking redis.U
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.DialTimeout = cfg.DialTimeout
 	o.ReadTimeout = cfg.IOTimeout
-	o.WriteTimeout = cfg.IOTimeout
+	o.WriteTimeout = cfg.WriteTimeout
 	o.PoolTimeout = cfg.IOTimeout
 	o.PoolSize = cfg.PoolSize
 	commands = redis.NewUniversalClient(o)

@@ -10,9 +10,6 @@ import (
 	"bulkhead.dev/sdk/wire"
 )
 
-// maxOutcome leaves room in a message for what stands around an outcome.
-const maxOutcome = wire.MaxMessageBytes - 64<<10
-
 // outbox is what waits to be sent. It is bounded by the room that was offered: each outcome stands for a run in it.
 type outbox struct {
 	wake chan struct{}
@@ -96,11 +93,11 @@ func (s *session) send() {
 // fit makes a reject of an outcome that no message can carry: a repeat would be as large.
 func fit(outcome *pluginv1.Outcome) *pluginv1.Outcome {
 	size := proto.Size(outcome)
-	if size <= maxOutcome {
+	if size <= wire.MaxOutcomeBytes {
 		return outcome
 	}
 	return &pluginv1.Outcome{Token: outcome.GetToken(), Result: &pluginv1.Outcome_Reject{Reject: &pluginv1.Reject{
-		Reason: fmt.Sprintf("the outcome has %d bytes; a message carries %d", size, maxOutcome),
+		Reason: fmt.Sprintf("the outcome has %d bytes; a message carries %d", size, wire.MaxOutcomeBytes),
 		Fault:  pluginv1.Fault_FAULT_PLUGIN,
 	}}}
 }
